@@ -1,0 +1,127 @@
+"""The types that travel: Schema, Sample, Batch.
+
+Legend: b samples, c channels, h height, w width, t time, k classes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # torch is heavy; the command line reads schemas without it
+    import numpy as np
+    import numpy.typing as npt
+    import torch
+
+
+class Modality(StrEnum):
+    IMAGE = "image"
+    SIGNAL = "signal"
+    SOUND = "sound"
+    TEXT = "text"
+
+
+class Task(StrEnum):
+    CLASSIFICATION = "classification"
+    MULTILABEL = "multilabel"
+    REGRESSION = "regression"
+    CTC = "ctc"
+
+
+class Split(StrEnum):
+    TRAIN = "train"
+    VALIDATION = "validation"
+    TEST = "test"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schema:
+    """What the samples of a data set are, apart from their values.
+
+    Attributes:
+        modality: Kind of sample; fixes how many dimensions follow the channels.
+        task: What is to be predicted.
+        channels: Channels of a sample.
+        classes: Class names; a label is a position in this tuple.
+        rate: Samples per second, for signals and sound.
+        channel_names: One name a channel, where the source has them.
+    """
+
+    modality: Modality
+    task: Task = Task.CLASSIFICATION
+    channels: int
+    classes: tuple[str, ...] = ()
+    rate: float | None = None
+    channel_names: tuple[str, ...] = ()
+
+    @property
+    def num_classes(self) -> int:
+        return len(self.classes)
+
+    @property
+    def rank(self) -> int:
+        """Dimensions after the channels: 2 for pictures, 1 for what runs along time."""
+        return 2 if self.modality is Modality.IMAGE else 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """One decoded sample.
+
+    Attributes:
+        id: 63-bit hash of ``key``; all randomness that concerns the sample derives from it.
+        key: Where it comes from, unique in the data set and stable: ``train/cat/1.jpg``,
+            ``part-0.parquet#17``.
+        values: uint8 ``[c, h, w]`` for pictures.
+        label: Class index, -1 without a label.
+        aspect: Width over height of the source divided by that of ``values``; not 1 where
+            the whole picture was squashed into a storage size.
+    """
+
+    id: int
+    key: str
+    values: npt.NDArray[np.generic]
+    label: int = -1
+    aspect: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """Samples side by side.
+
+    Attributes:
+        inputs: ``[b, c, h, w]`` or ``[b, c, t]``: uint8 as loaded, float once they are views.
+        targets: int64 ``[b]`` class indices, or float ``[b, k]`` class probabilities once mixed.
+        ids: int64 ``[b]`` sample ids.
+        aspects: float32 ``[b]``, see `Sample.aspect`; None where it is 1 for all.
+        lengths: int64 ``[b]`` valid steps along time; None where all are full.
+        repeats: int64 ``[b]`` how often the sample came before in this epoch (balanced sampling,
+            repeated augmentation), so that each time draws differently; None where all are 0.
+    """
+
+    inputs: torch.Tensor
+    targets: torch.Tensor
+    ids: torch.Tensor
+    aspects: torch.Tensor | None = None
+    lengths: torch.Tensor | None = None
+    repeats: torch.Tensor | None = None
+
+    def __len__(self) -> int:
+        return self.inputs.shape[0]
+
+    def to(self, device: torch.device) -> Batch:
+        """The batch on ``device``; from pinned memory the copies do not block."""
+
+        def move(tensor: torch.Tensor | None) -> torch.Tensor | None:
+            return None if tensor is None else tensor.to(device, non_blocking=True)
+
+        return replace(
+            self,
+            inputs=self.inputs.to(device, non_blocking=True),
+            targets=self.targets.to(device, non_blocking=True),
+            ids=self.ids.to(device, non_blocking=True),
+            aspects=move(self.aspects),
+            lengths=move(self.lengths),
+            repeats=move(self.repeats),
+        )

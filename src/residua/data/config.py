@@ -1,0 +1,38 @@
+"""What can be said about a data set. Free of torch, so that the command line stays quick."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Fit = Literal["crop", "squash", "pad"]
+CacheMode = Literal["auto", "always", "never"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataConfig:
+    """Which data, and how it is read."""
+
+    path: str = ""
+    """A folder or file, or a known name such as fashion-mnist."""
+    size: tuple[int, int] | None = None
+    """Height and width that the network sees; by default that of small pictures that all have one
+    size (up to 64 pixels), else 224 224."""
+    channels: int | None = None
+    """1 or 3; by default what the pictures have."""
+    fit: Fit = "crop"
+    """How a picture of another shape fills the size: cut the overhang, squash, or pad."""
+    validation_fraction: float = 0.1
+    """Share of the training data that is held out where there is no official validation split."""
+    test_fraction: float = 0.1
+    """Share that is held out for the final test where there is no official test split."""
+    split_seed: int = 0
+    """Another seed gives another split."""
+    strict: bool = False
+    """Stop at the first unreadable file instead of naming and skipping it."""
+    workers: int | None = None
+    """Processes that decode while the network trains (streaming only); by default one a core,
+    at most 8."""
+    cache: CacheMode = "auto"
+    """Decode once into a cache on disk, or decode anew each epoch; auto caches what takes at most
+    a quarter of the free disk."""
