@@ -16,7 +16,8 @@ ResiduaError                      exit code 1
 │   └── CorruptCheckpointError    its checksum does not hold
 └── TrainingError
     ├── NonFiniteError            a loss or gradient that is not a number, before the update
-    └── DiskFullError             nothing more can be written; what was there is intact
+    ├── DiskFullError             nothing more can be written; what was there is intact
+    └── InterruptedRunError       a signal ended the run; exit code 130 (SIGINT) or 143 (SIGTERM)
 
 A message is one line: what went wrong, what was expected, what was received, where, what to do.
 """
@@ -136,3 +137,11 @@ class NonFiniteError(TrainingError): ...
 
 
 class DiskFullError(TrainingError): ...
+
+
+class InterruptedRunError(TrainingError):
+    """A signal ended the run, and everything was saved."""
+
+    def __init__(self, signal: int, *, step: int) -> None:
+        super().__init__(f"interrupted and saved after step {step}")
+        self.exit_code = 128 + signal

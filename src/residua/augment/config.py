@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from residua.errors import UsageError
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AugmentConfig:
@@ -31,6 +33,8 @@ class AugmentConfig:
     """Magnitude of RandAugment, 0 to 30 (torchvision's 31 bins)."""
     erasing: float = 0.0
     """Probability of erasing a random rectangle (Zhong et al., 2020)."""
+    erasing_fill: Literal["noise", "zero"] = "noise"
+    """What erased pixels become: noise of their own each, or black."""
     mixup: float = 0.0
     """Alpha of Mixup (Zhang et al., 2018); 0 is off."""
     cutmix: float = 0.0
@@ -39,3 +43,21 @@ class AugmentConfig:
     """Probability that a sample is mixed at all, when mixup or cutmix is on."""
     cutmix_share: float = 0.5
     """Probability of CutMix where both are on."""
+
+    def __post_init__(self) -> None:
+        for name in ("flip", "erasing", "mix_probability", "cutmix_share"):
+            self._require(name, 0 <= getattr(self, name) <= 1, "a probability from 0 to 1")
+        for name in ("padding", "mixup", "cutmix"):
+            self._require(name, getattr(self, name) >= 0, "0 or more")
+        (smallest, largest), (narrowest, widest) = self.scale, self.ratio
+        self._require("scale", 0 < smallest <= largest <= 1, "0 < smallest <= largest <= 1")
+        self._require("ratio", 0 < narrowest <= widest, "0 < smallest <= largest")
+        self._require("jitter", min(self.jitter) >= 0, "four strengths of 0 or more")
+        self._require("jitter", self.jitter[3] <= 0.5, "a hue of at most 0.5, half a turn")
+        self._require("rand_count", self.rand_count >= 1, "1 or more")
+        self._require("rand_magnitude", 0 <= self.rand_magnitude <= 30, "0 to 30")
+
+    def _require(self, name: str, holds: bool, expected: str) -> None:
+        if not holds:
+            received = getattr(self, name)
+            raise UsageError(f"bad augmentation: {name}", expected=expected, received=received)

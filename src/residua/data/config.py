@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
+
+import tyro
 
 Fit = Literal["crop", "squash", "pad"]
 CacheMode = Literal["auto", "always", "never"]
@@ -13,7 +15,7 @@ CacheMode = Literal["auto", "always", "never"]
 class DataConfig:
     """Which data, and how it is read."""
 
-    path: str = ""
+    path: Annotated[str, tyro.conf.Suppress] = ""
     """A folder or file, or a known name such as fashion-mnist."""
     size: tuple[int, int] | None = None
     """Height and width that the network sees; by default that of small pictures that all have one

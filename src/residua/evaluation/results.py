@@ -5,10 +5,14 @@ Legend: n samples, k classes, m bins.
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
+
+from residua.errors import FormatError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -45,7 +49,7 @@ class ClassScores:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReliabilityBin:
-    """Samples whose top probability lies in (low, high]."""
+    """Samples whose top probability lies in (low, high]; all 0 where there are none."""
 
     low: float
     high: float
@@ -86,6 +90,29 @@ class Evaluation:
     confusion: tuple[tuple[int, ...], ...]
     samples_per_second: float
     device: str
+
+    def to_json(self) -> dict[str, Any]:
+        """What `json.dumps` takes and `from_json` turns back into an equal value."""
+        value = dataclasses.asdict(dataclasses.replace(self, confusion=()))
+        return value | {"confusion": [list(row) for row in self.confusion]}
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> Self:
+        """The inverse of `to_json`, after a trip through JSON or not.
+
+        Raises:
+            FormatError: ``value`` lacks a field, or has one too many.
+        """
+        try:
+            nested: dict[str, Any] = {
+                "accuracy_ci95": tuple(value["accuracy_ci95"]),
+                "reliability": tuple(ReliabilityBin(**row) for row in value["reliability"]),
+                "classes": tuple(ClassScores(**row) for row in value["classes"]),
+                "confusion": tuple(tuple(row) for row in value["confusion"]),
+            }
+            return cls(**(value | nested))
+        except (KeyError, TypeError) as error:
+            raise FormatError("these are not the scores of an evaluation", received=error) from None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from residua.errors import UsageError
+
 Precision = Literal["auto", "float32", "bf16", "fp16"]
 
 
@@ -31,6 +33,15 @@ class OptimizerConfig:
     clip: float | None = None
     """Largest norm of the whole gradient; longer ones are scaled down."""
 
+    def check(self) -> None:
+        """Raises `UsageError` for the first value that is out of its range."""
+        _require("lr", self.lr, "> 0", self.lr > 0)
+        _require("momentum", self.momentum, "in [0, 1)", 0 <= self.momentum < 1)
+        _require("beta2", self.beta2, "in [0, 1)", 0 <= self.beta2 < 1)
+        _require("weight_decay", self.weight_decay, ">= 0", self.weight_decay >= 0)
+        _require("layer_decay", self.layer_decay, "in (0, 1]", 0 < self.layer_decay <= 1)
+        _require("clip", self.clip, "> 0", self.clip is None or self.clip > 0)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScheduleConfig:
@@ -39,7 +50,7 @@ class ScheduleConfig:
     schedule: Literal["cosine", "step", "onecycle", "plateau", "constant"] = "cosine"
     """Shape after the warm-up."""
     warmup_epochs: float = 1.0
-    """Epochs of linear warm-up; ignored by onecycle, which has its own."""
+    """Epochs of linear warm-up, at most half of the run; onecycle has its own instead."""
     warmup_start: float = 0.01
     """Learning rate at the start of the warm-up, as a share of the peak."""
     final_lr: float = 0.0
@@ -50,6 +61,16 @@ class ScheduleConfig:
     """Factor of step and plateau."""
     patience: int = 5
     """Epochs without a better validation loss before plateau lowers the rate."""
+
+    def check(self) -> None:
+        """Raises `UsageError` for the first value that is out of its range."""
+        shares = all(0 < milestone < 1 for milestone in self.milestones)
+        _require("warmup_epochs", self.warmup_epochs, ">= 0", self.warmup_epochs >= 0)
+        _require("warmup_start", self.warmup_start, "in (0, 1]", 0 < self.warmup_start <= 1)
+        _require("final_lr", self.final_lr, "in [0, 1]", 0 <= self.final_lr <= 1)
+        _require("milestones", self.milestones, "shares of the run in (0, 1)", shares)
+        _require("gamma", self.gamma, "in (0, 1)", 0 < self.gamma < 1)
+        _require("patience", self.patience, ">= 1", self.patience >= 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,11 +95,33 @@ class TrainingConfig:
     """Decay of the exponential moving average of the weights; 0 is off."""
     early_stopping: int | None = None
     """Epochs without a better validation accuracy after which training ends."""
+    keep: Literal["best", "last"] = "best"
+    """Weights that stand for the run: of the best validation accuracy, or of the last epoch."""
     compile: bool = False
     """Compile the network (torch.compile); see docs/training.md for where it pays."""
     sync_batchnorm: bool = False
     """Batch statistics over all ranks instead of each rank's own."""
     checkpoint_minutes: float = 10.0
     """Minutes between checkpoints inside an epoch; each epoch ends with one anyway."""
+    tensorboard: bool = False
+    """Write TensorBoard events too (needs the extra tensorboard)."""
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
+
+    def check(self) -> None:
+        """Raises `UsageError` for the first value that is out of its range, here or below."""
+        for name in ("epochs", "batch_size", "accumulate"):
+            value = getattr(self, name)
+            _require(name, value, ">= 1", value >= 1)
+        _require("threads", self.threads, ">= 1", self.threads is None or self.threads >= 1)
+        _require("ema", self.ema, "in [0, 1)", 0 <= self.ema < 1)
+        patience = self.early_stopping
+        _require("early_stopping", patience, ">= 1", patience is None or patience >= 1)
+        _require("checkpoint_minutes", self.checkpoint_minutes, "> 0", self.checkpoint_minutes > 0)
+        self.optimizer.check()
+        self.schedule.check()
+
+
+def _require(name: str, value: object, expected: str, holds: bool) -> None:
+    if not holds:
+        raise UsageError(f"wrong {name}", expected=expected, received=value)

@@ -1,0 +1,212 @@
+"""`residua list`: the networks, recipes, methods, data sets and exporters that have a name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import tyro
+from tyro.conf import arg
+
+from residua.cli import console
+from residua.errors import UnknownNameError
+
+if TYPE_CHECKING:
+    from residua.networks.catalog import Spec
+    from residua.networks.resnet_specs import ResNetSpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """A name and what it is, in a line."""
+
+    name: str
+    about: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkEntry:
+    """A network as its paper has it.
+
+    Attributes:
+        blocks: Kind of block, blocks a stage, and what else sets it apart: groups and their width
+            (32x4d), where bottlenecks stride (v1: first 1x1, v1.5: 3x3), kind of shortcut.
+        input: Channels, height and width.
+        parameters: With that input and that number of classes.
+    """
+
+    name: str
+    family: str
+    blocks: str
+    input: tuple[int, int, int]
+    classes: int
+    parameters: int
+    reference: str
+
+
+@tyro.conf.configure(tyro.conf.FlagCreatePairsOff)
+@dataclass(frozen=True, kw_only=True)
+class List:
+    """List what has a name: networks (the default), recipes, methods, data or exporters."""
+
+    kind: Annotated[tyro.conf.Positional[str], arg(metavar="KIND", help_behavior_hint="")] = (
+        "networks"
+    )
+    """networks, recipes, methods, data or exporters."""
+    pattern: Annotated[tyro.conf.Positional[str], arg(metavar="PATTERN", help_behavior_hint="")] = (
+        ""
+    )
+    """Only names that contain this, or match it where it has a * or ?, as in 'resnext*'."""
+    json: bool = False
+    """Print JSON."""
+
+    def run(self) -> int:
+        kind, pattern = self.kind, self.pattern
+        if kind not in KINDS and not pattern:  # residua list resnext
+            kind, pattern = "networks", kind
+        if kind not in KINDS:
+            raise UnknownNameError("kind", kind, KINDS)
+        found = _matching(kind, KINDS[kind](), pattern)
+        if self.json:
+            console.print_json([asdict(entry) for entry in found])
+        else:
+            _print(kind, found)
+        return 0
+
+
+def _matching(kind: str, entries: Sequence[_Any], pattern: str) -> list[_Any]:
+    if not pattern:
+        return list(entries)
+    glob = pattern if re.search(r"[*?\[]", pattern) else f"*{pattern}*"
+    found = [entry for entry in entries if fnmatchcase(entry.name, glob)]
+    if not found:
+        names = [entry.name for entry in entries]
+        others = [other for other in KINDS if other != kind]
+        raise UnknownNameError(f"name in {kind}:", pattern.strip("*?"), names + others)
+    return found
+
+
+def _networks() -> Sequence[NetworkEntry]:
+    from residua.networks.catalog import SPECS
+
+    return [_network(spec) for spec in SPECS.values()]
+
+
+def _network(spec: Spec) -> NetworkEntry:
+    from residua.networks.sizes import count_parameters
+
+    size = 224 if spec.stem == "imagenet" else 32
+    return NetworkEntry(
+        name=spec.name,
+        family=spec.family,
+        blocks=_blocks(spec),
+        input=(spec.in_chans, size, size),
+        classes=spec.num_classes,
+        parameters=count_parameters(spec),
+        reference=spec.reference,
+    )
+
+
+def _blocks(spec: ResNetSpec) -> str:
+    """``bottleneck 3-4-6-3, 32x4d, v1.5``"""
+    block, wider = spec.block.replace("_", " "), spec.widths[0] / spec.stem_width
+    parts = [f"{block} {'-'.join(map(str, spec.depths))}"]
+    if spec.groups > 1:
+        parts.append(f"{spec.groups}x{spec.width_per_group}d")
+    elif spec.width_per_group * wider != 64:
+        parts.append(f"wide x{spec.width_per_group * wider / 64:g}")
+    if spec.gate == "se":
+        parts.append("SE")
+    if spec.stem == "cifar":
+        parts.append(f"shortcut {spec.shortcut}")
+    elif spec.block == "bottleneck":
+        parts.append("v1" if spec.stride_in == "1x1" else "v1.5")
+    return ", ".join(parts)
+
+
+def _recipes() -> Sequence[Entry]:
+    from residua.recipes.presets import PRESETS
+
+    return [Entry(name=name, about=_first_line(make)) for name, make in PRESETS.items()]
+
+
+def _methods() -> Sequence[Entry]:
+    from residua.methods.config import SupervisedConfig
+
+    return [Entry(name="supervised", about=_first_line(SupervisedConfig))]
+
+
+def _data() -> Sequence[Entry]:
+    from residua.data.readers.known import KNOWN
+
+    return [Entry(name=known.name, about=known.about) for known in KNOWN]
+
+
+def _exporters() -> Sequence[Entry]:
+    return []
+
+
+def _first_line(documented: object) -> str:
+    return (documented.__doc__ or "").strip().partition("\n")[0]
+
+
+_Any = Entry | NetworkEntry
+
+KINDS: dict[str, Callable[[], Sequence[_Any]]] = {
+    "networks": _networks,
+    "recipes": _recipes,
+    "methods": _methods,
+    "data": _data,
+    "exporters": _exporters,
+}
+
+
+def _print(kind: str, found: Sequence[_Any]) -> None:
+    out = console.stdout()
+    if not found:
+        out.print(f"there are no {kind} yet")
+        return
+    narrow = out.width < _PAPERS_FROM
+    if isinstance(found[0], Entry):
+        table = console.table((kind, "left"), ("", "left"))
+    else:
+        table = console.table(*(_COLUMNS[:-1] if narrow else _COLUMNS))
+    for entry in found:
+        cells = _cells(entry)
+        table.add_row(*cells[: len(table.columns)])
+    out.print(table)
+
+
+_PAPERS_FROM = 120
+"""Columns that a terminal needs to show papers too."""
+
+_COLUMNS: tuple[tuple[str, Literal["left", "right"]], ...] = (
+    ("network", "left"),
+    ("blocks", "left"),
+    ("input", "right"),
+    ("classes", "right"),
+    ("parameters", "right"),
+    ("paper", "left"),
+)
+
+
+def _cells(entry: _Any) -> tuple[str, ...]:
+    if isinstance(entry, Entry):
+        return entry.name, entry.about
+    return (
+        entry.name,
+        entry.blocks,
+        "×".join(map(str, entry.input)),
+        console.format_count(entry.classes),
+        console.format_count(entry.parameters),
+        _paper(entry.reference),
+    )
+
+
+def _paper(reference: str) -> str:
+    """``He et al., 2016a, arXiv:1512.03385``: the authors, year and number of the first paper."""
+    match = re.match(r"(.+?, \d{4}\w?)\b.*?(arXiv:[\d.]+\d)", reference)
+    return f"{match[1]}, {match[2]}" if match else reference

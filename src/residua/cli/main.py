@@ -1,0 +1,96 @@
+"""The command line: one verb, one file. Nothing heavy is imported before the verb is known."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Protocol, cast
+
+from residua.errors import ResiduaError, UnknownNameError
+
+
+@dataclass(frozen=True, slots=True)
+class Verb:
+    """A verb and where its code lies: the class ``name`` of ``residua.cli.module``."""
+
+    module: str
+    name: str
+    help: str
+
+
+VERBS = {
+    "list": Verb("list", "List", "networks, data sets and recipes that exist"),
+    "summary": Verb("summary", "Summary", "layers, shapes, parameters, MACs and memory of a network"),
+    "check": Verb("check", "Check", "what is in a data set, and what is wrong with it"),
+    "train": Verb("train", "Train", "train a network on a data set"),
+    "resume": Verb("resume", "Resume", "go on with a run that was interrupted"),
+    "find-lr": Verb("find_lr", "FindLr", "suggest a learning rate by a range test"),
+    "evaluate": Verb("evaluate", "Evaluate", "score a run on a split or on other data"),
+    "predict": Verb("predict", "Predict", "classify files, folders, globs or standard input"),
+    "report": Verb("report", "Report", "write a run's report: one self-contained HTML file"),
+}
+
+EXAMPLES = """examples:
+  residua train digits                      trains on the digits built into scikit-learn
+  residua train path/to/pictures            a folder with one sub-folder a class
+  residua evaluate runs/pictures-1          its scores on the test split
+  residua predict runs/pictures-1 new/*.jpg
+"""
+
+
+class Command(Protocol):
+    def run(self) -> int: ...
+
+
+def help_text() -> str:
+    """What `residua --help` prints."""
+    width = max(map(len, VERBS)) + 2
+    rows = "\n".join(f"  {name:<{width}}{verb.help}" for name, verb in VERBS.items())
+    return (
+        "usage: residua VERB ...\n\n"
+        "From a folder of labelled pictures to a trained, evaluated network.\n\n"
+        f"verbs:\n{rows}\n\n{EXAMPLES}\n"
+        "residua VERB --help says what a verb takes; residua --version prints the version."
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs one verb and exits: 0 done, 1 failed, 2 wrong usage, 130 and 143 interrupted."""
+    sys.exit(_run(list(sys.argv[1:] if arguments is None else arguments)))
+
+
+def _run(arguments: list[str]) -> int:
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print(help_text())
+        return 0 if arguments else 2
+    if arguments[0] in ("-V", "--version"):
+        from importlib.metadata import version
+
+        print(f"residua {version('residua')}")
+        return 0
+    try:
+        return _command(arguments[0], arguments[1:]).run()
+    except ResiduaError as error:
+        print(f"residua: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("residua: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader of a pipe, such as head, has seen enough
+        sys.stderr.close()
+        return 0
+
+
+def _command(name: str, arguments: list[str]) -> Command:
+    if name not in VERBS:
+        raise UnknownNameError("verb", name, VERBS)
+    verb = VERBS[name]
+    module = import_module(f"residua.cli.{verb.module}")
+    if hasattr(module, "parse"):  # verbs whose defaults depend on what was asked for
+        return cast(Command, module.parse(arguments))
+    import tyro
+
+    command = getattr(module, verb.name)
+    return cast(Command, tyro.cli(command, args=arguments, prog=f"residua {name}"))

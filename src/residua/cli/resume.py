@@ -1,0 +1,33 @@
+"""`residua resume`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resume:
+    """Go on with a run that was interrupted, as if it had not been.
+
+    On a processor the final weights are bitwise those of an uninterrupted run.
+    """
+
+    folder: tyro.conf.Positional[Path]
+    """The run folder."""
+    quiet: bool = False
+    """Say nothing but warnings."""
+    json: bool = False
+    """Print summary.json on standard output, messages on standard error."""
+
+    def run(self) -> int:
+        from residua.run.terminal import Terminal
+        from residua.run.train import resume
+
+        terminal = Terminal(quiet=self.quiet, to_stderr=self.json)
+        run = resume(self.folder, terminal)
+        if self.json and terminal.is_main:
+            print(run.summary.read_text(encoding="utf-8"), end="")
+        return 0

@@ -1,0 +1,63 @@
+"""`residua train`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from residua.recipes.presets import preset
+from residua.recipes.recipe import Recipe
+
+
+@dataclass(frozen=True, kw_only=True)
+class Train:
+    """Train a network on a data set, evaluate it once on the test split, and write a report.
+
+    Everything has a default: `residua train path/to/pictures` is a whole run. Under torchrun it
+    is one run on several processes: `torchrun --nproc-per-node 2 -m residua train ...`.
+    """
+
+    data: tyro.conf.Positional[str]
+    """An image folder, Parquet file or folder, CSV manifest, IDX folder, or a known name."""
+    folder: Annotated[Path | None, tyro.conf.arg(name="run")] = None
+    """Folder for the run; by default runs/DATA-NETWORK-N."""
+    recipe: str = "fast"
+    """Start from a recipe of `residua list recipes`; the options below change it."""
+    quiet: bool = False
+    """Say nothing but warnings."""
+    json: bool = False
+    """Print summary.json on standard output, messages on standard error."""
+    config: Annotated[Recipe, tyro.conf.arg(name="")] = field(default_factory=Recipe)
+
+    def run(self) -> int:
+        from residua.run.terminal import Terminal
+        from residua.run.train import train
+
+        recipe = replace(self.config, data=replace(self.config.data, path=self.data))
+        terminal = Terminal(quiet=self.quiet, to_stderr=self.json)
+        run = train(recipe, self.folder, terminal)
+        if self.json and terminal.is_main:
+            print(run.summary.read_text(encoding="utf-8"), end="")
+        return 0
+
+
+def parse(arguments: Sequence[str]) -> Train:
+    """The command, with the defaults of the recipe that it names."""
+    name = _recipe_name(arguments)
+    command = tyro.conf.OmitArgPrefixes[tyro.conf.FlagCreatePairsOff[Train]]
+    default = Train(data=tyro.MISSING, recipe=name, config=preset(name))
+    return tyro.cli(command, args=arguments, prog="residua train", default=default)
+
+
+def _recipe_name(arguments: Sequence[str]) -> str:
+    """What follows --recipe: it decides the other options' defaults, so it is read first."""
+    for position, argument in enumerate(arguments):
+        if argument.startswith("--recipe="):
+            return argument.partition("=")[2]
+        if argument == "--recipe" and position + 1 < len(arguments):
+            return arguments[position + 1]
+    return "fast"

@@ -1,0 +1,295 @@
+"""From a split to batches, as a function of (seed, epoch, step).
+
+How pictures are stored, how many processes decode them, how many ranks share them and where an
+epoch is taken up again decide who does the work and when, never what is in a batch.
+
+Legend: n samples of the split, b samples of a batch.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+
+import torch
+from torch.utils.data import DataLoader
+from torch.utils.data import Dataset as TorchDataset
+
+from residua.batch import Batch, Split
+from residua.data.config import DataConfig
+from residua.data.dataset import Dataset, Problem
+from residua.data.prefetch import prefetch
+from residua.data.preprocess import StorageForm
+from residua.data.sampling import EpochPlan, epoch_plan, shard, steps_per_epoch
+from residua.data.storage import Gathered, Progress, Rows, Storage, cores
+from residua.data.stream import StreamStorage, open_storage
+from residua.errors import DataError, LabelError, ResiduaError, UnreadableSampleError
+
+_MOST_WORKERS = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """What one rank computes for one update.
+
+    Attributes:
+        parts: One batch a backward pass, in order.
+        total: Samples of the update over all ranks and parts, by which the loss is divided. Counts
+            samples that turn out to be unreadable, since other ranks cannot know of them.
+    """
+
+    parts: tuple[Batch, ...]
+    total: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class EvaluationBatch:
+    """Samples in the order of the table.
+
+    Attributes:
+        batch: The samples.
+        rows: int64 ``[b]`` their rows in the table.
+    """
+
+    batch: Batch
+    rows: Rows
+
+
+class Loader:
+    """The batches of one split.
+
+    Args:
+        dataset: The data set.
+        split: The split of it.
+        form: The form in which pictures are handed out.
+        config: Cache, workers, strictness.
+        batch_size: Samples of one update, over all ranks and accumulation steps.
+        seed: The run's seed.
+        rank, world: This process, and how many share the batches.
+        accumulate: Parts into which a rank's share is divided.
+        balance: Draw all classes equally often.
+        pin: Hand out page-locked memory, for a GPU.
+        progress: Called with (done, total) while a cache is built.
+        on_problem: Called once for each sample that cannot be read, when it is met.
+
+    Raises:
+        LabelError: A split without samples.
+        UnreadableSampleError: With ``config.strict``, here or while iterating.
+        DiskFullError: No space for the cache.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        split: Split,
+        form: StorageForm,
+        config: DataConfig,
+        *,
+        batch_size: int,
+        seed: int = 0,
+        rank: int = 0,
+        world: int = 1,
+        accumulate: int = 1,
+        balance: bool = False,
+        pin: bool = False,
+        progress: Progress | None = None,
+        on_problem: Callable[[Problem], None] | None = None,
+    ) -> None:
+        rows = dataset.rows(split)
+        if not len(rows):
+            raise LabelError(f"the {split} split is empty", where=dataset.name)
+        self._rows = rows
+        self._table = dataset.table
+        self._batch_size = batch_size
+        self._seed = seed
+        self._rank, self._world, self._accumulate = rank, world, accumulate
+        self._balance = balance
+        self._pin = pin
+        self._on_problem = on_problem
+        self._problems: dict[str, Problem] = {}
+        self.steps_per_epoch = steps_per_epoch(len(rows), batch_size)
+        self._storage = open_storage(dataset.reader, rows, form, config, progress=progress)
+        # What a cache hands out needs no decoding: a thread does, without processes.
+        streams = isinstance(self._storage, StreamStorage)
+        self._workers = _workers(config) if streams else 0
+        self._note(self._storage.problems)
+
+    @property
+    def num_samples(self) -> int:
+        """Samples of the split, unreadable ones included."""
+        return len(self._rows)
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """The unreadable samples met so far, each once."""
+        return tuple(self._problems.values())
+
+    def epoch(self, epoch: int, start_step: int = 0) -> Generator[Step]:
+        """This rank's share of each update of an epoch.
+
+        Args:
+            epoch: The epoch, from 0.
+            start_step: The first update that is wanted; those before cost nothing.
+
+        Raises:
+            UsageError: Batches too small to be shared.
+            UnreadableSampleError: With ``strict``; or no sample of a batch can be read.
+        """
+        plan = self._plan(epoch)
+        wanted = [self._parts(plan, step) for step in range(start_step, self.steps_per_epoch)]
+        gathered = self._gathered([plan.rows[part] for parts in wanted for part in parts])
+        with closing(gathered):
+            for step, parts in enumerate(wanted, start_step):
+                batches = tuple(self._batch(next(gathered), plan, part) for part in parts)
+                whole = plan.batch(step)
+                yield Step(
+                    parts=_with_samples(batches, epoch, step), total=whole.stop - whole.start
+                )
+
+    def evaluation(self, batch_size: int) -> Generator[EvaluationBatch]:
+        """Each sample once. The ranks' shares, one after the other, are in the table's order."""
+        start = self._rank * self.num_samples // self._world
+        stop = (self._rank + 1) * self.num_samples // self._world
+        plan = EpochPlan(rows=self._rows, repeats=None, steps=1)
+        parts = [slice(i, min(i + batch_size, stop)) for i in range(start, stop, batch_size)]
+        gathered = self._gathered([plan.rows[part] for part in parts])
+        with closing(gathered):
+            for part, found in zip(parts, gathered, strict=True):
+                batch = self._batch(found, plan, part)
+                if len(batch):
+                    yield EvaluationBatch(batch=batch, rows=plan.rows[part][found.ok])
+
+    def _plan(self, epoch: int) -> EpochPlan:
+        return epoch_plan(
+            self._rows,
+            self._table.ids[self._rows],
+            self._table.labels[self._rows],
+            seed=self._seed,
+            epoch=epoch,
+            batch_size=self._batch_size,
+            balance=self._balance,
+        )
+
+    def _parts(self, plan: EpochPlan, step: int) -> list[slice]:
+        """Where the parts of this rank lie in the plan."""
+        batch = plan.batch(step)
+        parts = shard(
+            batch.stop - batch.start,
+            rank=self._rank,
+            world=self._world,
+            accumulate=self._accumulate,
+        )
+        return [slice(batch.start + part.start, batch.start + part.stop) for part in parts]
+
+    def _gathered(self, parts: Sequence[Rows]) -> Generator[Gathered]:
+        """The pictures of each part, in order, made ahead by processes or by a thread."""
+        if self._workers and parts:
+            return _from_processes(self._storage, parts, self._workers, pin=self._pin)
+        return prefetch(_from_here(self._storage, parts, pin=self._pin))
+
+    def _batch(self, found: Gathered, plan: EpochPlan, part: slice) -> Batch:
+        self._note(found.problems)
+        rows = plan.rows[part][found.ok]
+        repeats = None if plan.repeats is None else plan.repeats[part][found.ok]
+        return Batch(
+            inputs=found.values,
+            targets=self._tensor(self._table.labels[rows]),
+            ids=self._tensor(self._table.ids[rows]),
+            aspects=found.aspects,
+            repeats=None if repeats is None else self._tensor(repeats),
+        )
+
+    def _tensor(self, values: Rows) -> torch.Tensor:
+        tensor = torch.from_numpy(values)
+        return tensor.pin_memory() if self._pin else tensor
+
+    def _note(self, problems: Sequence[Problem]) -> None:
+        for problem in problems:
+            if problem.key not in self._problems:
+                self._problems[problem.key] = problem
+                if self._on_problem is not None:
+                    self._on_problem(problem)
+
+
+def _workers(config: DataConfig) -> int:
+    """As many processes as asked for, else one a core; ranks on one machine share the cores."""
+    if config.workers is not None:
+        return config.workers
+    ranks_here = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))  # set by torchrun
+    return max(1, min(cores() // ranks_here, _MOST_WORKERS))
+
+
+def _with_samples(parts: tuple[Batch, ...], epoch: int, step: int) -> tuple[Batch, ...]:
+    """The parts that are not empty because all of their samples are unreadable."""
+    readable = tuple(part for part in parts if len(part))
+    if not readable:
+        raise UnreadableSampleError(
+            "none of the samples of a batch can be read", where=f"epoch {epoch}, step {step}"
+        )
+    return readable
+
+
+def _from_here(storage: Storage, parts: Sequence[Rows], *, pin: bool) -> Iterator[Gathered]:
+    for rows in parts:
+        found = storage.gather(rows)
+        yield found.pin_memory() if pin else found
+
+
+class _Parts(TorchDataset[Gathered | ResiduaError]):
+    """One part is one item, for torch's `DataLoader`, which hands them to processes in turn."""
+
+    def __init__(self, storage: Storage, parts: Sequence[Rows]) -> None:
+        self.storage = storage
+        self.parts = parts
+
+    def __len__(self) -> int:
+        return len(self.parts)
+
+    def __getitem__(self, index: int) -> Gathered | ResiduaError:
+        """The part, or its error as a value: torch would turn a raised one into its traceback."""
+        try:
+            return self.storage.gather(self.parts[index])
+        except ResiduaError as error:
+            return error
+
+
+def _from_processes(
+    storage: Storage, parts: Sequence[Rows], workers: int, *, pin: bool
+) -> Generator[Gathered]:
+    loader = DataLoader(
+        _Parts(storage, parts),
+        batch_size=None,
+        shuffle=False,
+        num_workers=min(workers, len(parts)),
+        pin_memory=pin,
+        worker_init_fn=_leave_signals_to_parent,
+        # Its own generator, because drawing the workers' seeds must not advance the global one.
+        generator=torch.Generator(),
+    )
+    iterator: Iterator[Gathered | ResiduaError] = iter(loader)
+    while (found := _next(iterator)) is not None:
+        if isinstance(found, ResiduaError):
+            raise found
+        yield found
+
+
+def _next(iterator: Iterator[Gathered | ResiduaError]) -> Gathered | ResiduaError | None:
+    try:
+        return next(iterator, None)
+    except RuntimeError as error:
+        raise DataError(
+            "a process that decodes pictures has died",
+            received=str(error).splitlines()[0],
+            fix="Mostly memory ran out: use fewer --workers, or more shared memory (/dev/shm)",
+        ) from error
+
+
+def _leave_signals_to_parent(worker: int) -> None:
+    """An interrupt reaches the whole process group, but only the parent knows what to save; and
+    a handler inherited from it must not keep a worker from ending."""
+    del worker
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)

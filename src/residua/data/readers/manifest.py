@@ -1,0 +1,220 @@
+"""CSV manifests: tables with the columns ``path``, ``label``, and if wanted ``split``, ``group``.
+
+The delimiter is a comma, semicolon or tab; paths are relative to the file. A group names what must
+not be torn apart by the split, such as a patient; without one a sample is its own group.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from residua.batch import Modality, Schema, Split
+from residua.data.dataset import Problem, Raw, Table
+from residua.data.readers.shared import (
+    SPLIT_NAMES,
+    count_channels,
+    encode_labels,
+    files_identity,
+    read_file,
+    shorten,
+    spaced,
+)
+from residua.errors import DataError, FormatError, LabelError, UnreadableSampleError
+
+_REQUIRED = ("path", "label")
+_COLUMNS = (*_REQUIRED, "split", "group")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ManifestReader:
+    """The pictures that a CSV file names; keys are the paths written there."""
+
+    file: Path
+    name: str
+    schema: Schema
+    table: Table
+    problems: Sequence[Problem]
+
+    def identity(self) -> str:
+        return files_identity("manifest", self.file.parent, [self.file.name, *self.table.keys])
+
+    def read(self, row: int) -> Raw:
+        key = self.table.keys[row]
+        return read_file(self.file.parent / key, key)
+
+    def scan(self, rows: Sequence[int]) -> Iterator[tuple[int, Raw | DataError]]:
+        for row in map(int, rows):
+            try:
+                yield row, self.read(row)
+            except DataError as error:
+                yield row, error
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Row:
+    """One line; ``number`` counts lines of the file from 1, the header included."""
+
+    number: int
+    path: str
+    label: str
+    split: Split | None
+    group: str
+
+
+def open_manifest(
+    file: Path, *, classes: Sequence[str] | None = None, strict: bool = False
+) -> ManifestReader:
+    """Reads the table, sees whether each file is there, and looks at a few headers.
+
+    Args:
+        file: The CSV file.
+        classes: The allowed labels, in their order; by default those of the training samples.
+        strict: A file that is not there is an error; otherwise it is left out and told.
+
+    Raises:
+        FormatError: The columns ``path`` and ``label`` are not both there, or a line is not full.
+        LabelError: An unknown split, a label that is empty or not allowed, a path that comes twice.
+        UnreadableSampleError: ``strict``, and a file is not there.
+    """
+    rows, grouped = _read_rows(file)
+    _check_unique(rows, file)
+    rows, problems = _existing(rows, file, strict=strict)
+    keys = [row.path for row in rows]
+    splits = [row.split for row in rows]
+    if classes is not None:
+        _check_labels(rows, classes, file)
+    names, labels = encode_labels([row.label for row in rows], splits, keys, file, classes)
+    channels = count_channels(file.parent / keys[row] for row in spaced(len(keys)))
+    return ManifestReader(
+        file=file,
+        name=file.stem,
+        schema=Schema(modality=Modality.IMAGE, channels=channels, classes=names),
+        table=Table(
+            keys=keys,
+            labels=labels,
+            splits=splits,
+            groups=[row.group for row in rows] if grouped else None,
+        ),
+        problems=problems,
+    )
+
+
+def _read_rows(file: Path) -> tuple[list[_Row], bool]:
+    """All rows, and whether there is a group column."""
+    try:
+        with file.open(encoding="utf-8-sig", newline="") as lines:
+            delimiter = _delimiter(lines.readline())
+            lines.seek(0)
+            reader = csv.reader(lines, delimiter=delimiter, strict=True)
+            header = [name.strip().lower() for name in next(reader, [])]
+            _check_header(header, file)
+            rows = [_row(header, cells, reader.line_num, file) for cells in reader if any(cells)]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise FormatError("this is not a CSV file in UTF-8", received=error, where=file) from error
+    if not rows:
+        raise FormatError("the manifest names no pictures", expected="a row each", where=file)
+    return rows, "group" in header
+
+
+def _delimiter(line: str) -> str:
+    return max(",;\t", key=line.count)
+
+
+def _check_header(header: Sequence[str], file: Path) -> None:
+    missing = [name for name in _REQUIRED if name not in header]
+    double = [name for name in _COLUMNS if header.count(name) > 1]
+    if missing or double:
+        kind, names = ("missing", missing) if missing else ("double", double)
+        raise FormatError(
+            f"{kind} column {' and '.join(names)}",
+            expected="path,label[,split,group] in the first line",
+            received=shorten(header, at_most=12) or "an empty line",
+            where=file,
+        )
+
+
+def _row(header: Sequence[str], cells: Sequence[str], number: int, file: Path) -> _Row:
+    where = f"{file}, line {number}"
+    if len(cells) != len(header):
+        raise FormatError(
+            "a line has another number of cells than the header",
+            expected=len(header),
+            received=len(cells),
+            where=where,
+            fix="Quote cells that contain the delimiter",
+        )
+    values = {name: cell.strip() for name, cell in zip(header, cells, strict=True)}
+    for name in _REQUIRED:
+        if not values[name]:
+            raise (LabelError if name == "label" else FormatError)(f"no {name}", where=where)
+    path = os.path.normpath(values["path"])
+    return _Row(
+        number=number,
+        path=path,
+        label=values["label"],
+        split=_split(values.get("split", ""), where),
+        group=values.get("group", "") or path,
+    )
+
+
+def _split(value: str, where: str) -> Split | None:
+    if not value:
+        return None
+    split = SPLIT_NAMES.get(value.lower())
+    if split is None:
+        raise LabelError(
+            "unknown split",
+            expected="train, validation, test, or nothing",
+            received=f"'{value}'",
+            where=where,
+        )
+    return split
+
+
+def _check_unique(rows: Sequence[_Row], file: Path) -> None:
+    first: dict[str, int] = {}
+    for row in rows:
+        if row.path in first:
+            raise LabelError(
+                f"the path '{row.path}' comes twice",
+                where=f"{file}, lines {first[row.path]} and {row.number}",
+            )
+        first[row.path] = row.number
+
+
+def _check_labels(rows: Sequence[_Row], classes: Sequence[str], file: Path) -> None:
+    for row in rows:
+        if row.label not in classes:
+            raise LabelError(
+                f"the label '{row.label}' is not in the class list",
+                expected=f"one of {shorten(classes)}",
+                where=f"{file}, line {row.number}",
+            )
+
+
+def _existing(
+    rows: Sequence[_Row], file: Path, *, strict: bool
+) -> tuple[list[_Row], list[Problem]]:
+    kept: list[_Row] = []
+    problems: list[Problem] = []
+    for row in rows:
+        if (file.parent / row.path).is_file():
+            kept.append(row)
+        elif strict:
+            where = f"{file}, line {row.number}"
+            raise UnreadableSampleError(f"the file '{row.path}' is not there", where=where)
+        else:
+            reason = f"left out: the file is not there (line {row.number} of {file.name})"
+            problems.append(Problem(key=row.path, reason=reason))
+    if not kept:
+        raise FormatError(
+            "none of the manifest's files is there",
+            expected=f"paths relative to {file.parent}",
+            received=shorten((row.path for row in rows), at_most=3),
+            where=file,
+        )
+    return kept, problems

@@ -1,0 +1,146 @@
+"""All networks by name. Importing this does not import torch; building does.
+
+A family is added with a table of specs here in `SPECS`, one case in `build`, and its type in
+`FAMILIES`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any, Literal, overload
+
+from residua.errors import UnknownNameError, UsageError
+from residua.networks.resnet_specs import RESNETS, ResNetSpec
+from residua.networks.spec import fields_from_json, fields_to_json
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from residua.networks.network import FeatureExtractor, Network
+
+Spec = ResNetSpec
+"""Any family's spec."""
+
+FAMILIES: tuple[type[Spec], ...] = (ResNetSpec,)
+
+SPECS: dict[str, Spec] = {spec.name: spec for spec in RESNETS}
+
+
+def list_models(pattern: str = "*") -> list[str]:
+    """Names that match a shell pattern (``resnet*``), in the order of the tables."""
+    return [name for name in SPECS if fnmatchcase(name, pattern)]
+
+
+def get_spec(name: str) -> Spec:
+    """The row of the table: the network as its paper has it.
+
+    Raises:
+        UnknownNameError: There is none; near names are suggested.
+    """
+    if name not in SPECS:
+        raise UnknownNameError("network", name, SPECS)
+    return SPECS[name]
+
+
+def build(spec: Spec) -> Network:
+    """The network that ``spec`` says, freshly initialised."""
+    match spec:
+        case ResNetSpec():
+            from residua.networks.resnet import ResNet
+
+            return ResNet(spec)
+
+
+@overload
+def create_model(
+    name: str,
+    *,
+    num_classes: int = 1000,
+    in_chans: int = 3,
+    rank: int = 2,
+    pretrained: str | Path | None = None,
+    drop_rate: float = 0.0,
+    drop_path_rate: float = 0.0,
+    features_only: Literal[False] = False,
+) -> Network: ...
+
+
+@overload
+def create_model(
+    name: str,
+    *,
+    num_classes: int = 1000,
+    in_chans: int = 3,
+    rank: int = 2,
+    pretrained: str | Path | None = None,
+    drop_rate: float = 0.0,
+    drop_path_rate: float = 0.0,
+    features_only: Literal[True],
+) -> FeatureExtractor: ...
+
+
+def create_model(
+    name: str,
+    *,
+    num_classes: int = 1000,
+    in_chans: int = 3,
+    rank: int = 2,
+    pretrained: str | Path | None = None,
+    drop_rate: float = 0.0,
+    drop_path_rate: float = 0.0,
+    features_only: bool = False,
+) -> Network | FeatureExtractor:
+    """A network by its name.
+
+    Args:
+        name: One of `list_models`.
+        num_classes: Logits; 0 leaves the classifier out.
+        in_chans: Channels of the input.
+        rank: 2 for pictures ``[b, c, h, w]``, 1 for signals ``[b, c, t]``.
+        pretrained: A file or folder of weights. Where the class count differs the classifier
+            stays fresh, where the channel count differs the first convolution is adapted; a
+            warning names both.
+        drop_rate: Dropout before the classifier.
+        drop_path_rate: Stochastic depth of the last block (Huang et al., 2016).
+        features_only: Return the feature maps of all stages instead of logits.
+
+    Raises:
+        UnknownNameError: No network has this name.
+        UsageError: An argument is out of range, or ``pretrained`` is no local path.
+        WeightsError: The weights do not fit.
+    """
+    spec = replace(
+        get_spec(name),
+        num_classes=num_classes,
+        in_chans=in_chans,
+        rank=rank,
+        drop_rate=drop_rate,
+        drop_path_rate=drop_path_rate,
+    )
+    network = build(spec)
+    if pretrained is not None:
+        from residua.networks.weights import load_weights
+
+        load_weights(network, pretrained, adapt=True).warn()
+    return network.features_only() if features_only else network
+
+
+def spec_to_json(spec: Spec) -> dict[str, Any]:
+    """The spec as JSON values, with the tag of its family."""
+    return {"family": spec.family, **fields_to_json(spec)}
+
+
+def spec_from_json(value: dict[str, Any]) -> Spec:
+    """The spec that `spec_to_json` wrote.
+
+    Raises:
+        UsageError: The family or a field is unknown, or a value is out of range.
+    """
+    family = value.get("family")
+    fields = {key: item for key, item in value.items() if key != "family"}
+    for kind in FAMILIES:
+        if kind.family == family:
+            return fields_from_json(kind, fields)
+    expected = ", ".join(kind.family for kind in FAMILIES)
+    raise UsageError("unknown family of networks", expected=expected, received=family)

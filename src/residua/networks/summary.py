@@ -1,0 +1,253 @@
+"""A network as a table: output shapes, parameters, multiply-adds, memory.
+
+The default view is the table of text books (He et al., "Deep Residual Learning for Image
+Recognition", CVPR 2016, table 1): a row a layer, and one for each stage of equal blocks.
+In every view each cost is in exactly one row, so that the columns add up to the totals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from torch import nn
+
+from residua.errors import UnknownNameError
+from residua.networks.trace import Call, Shape, shape_text, trace
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayerRow:
+    """One row of the table: a layer, a block, a stage, or what a block does outside its layers.
+
+    Attributes:
+        name: Dotted name in the network.
+        type: Class; ``3 × Bottleneck`` for a stage.
+        output_shape: Without the batch.
+        detail: Kernel, channels, stride and groups: ``3×3, 64, stride 2``.
+        parameters: Elements of weights and biases.
+        macs: Multiply-adds of convolutions and matrix products.
+        activation_bytes: What of its outputs autograd keeps for backward.
+    """
+
+    name: str
+    type: str
+    output_shape: Shape
+    detail: str
+    parameters: int
+    macs: int
+    activation_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """A network at one input shape.
+
+    Attributes:
+        type: Class of the network.
+        input_shape: ``(c, h, w)`` or ``(c, t)``.
+        batch: Samples that macs and activations are for.
+        rows: The table, in the order of computation.
+        parameters, trainable_parameters: Elements; shared ones count once.
+        macs: Multiply-adds (half the floating-point operations) of all convolutions and matrix
+            products; norms, activations and pooling are not counted, as in most papers.
+        activation_bytes: All tensors that autograd keeps for backward, inputs included and weights
+            not: what training needs beside weights, gradients and optimizer state.
+        weight_bytes: Parameters and buffers, the size of a file of them.
+        unused: Modules with parameters that evaluation does not call, such as auxiliary heads.
+    """
+
+    type: str
+    input_shape: Shape
+    batch: int
+    rows: tuple[LayerRow, ...]
+    parameters: int
+    trainable_parameters: int
+    macs: int
+    activation_bytes: int
+    weight_bytes: int
+    unused: tuple[str, ...]
+
+    def __str__(self) -> str:
+        total = f"{self.parameters:,}", f"{self.macs:,}", f"{self.activation_bytes:,}"
+        head = ("layer", "type", "output", "detail", "parameters", "MACs", "activation bytes")
+        lines = [head, *map(_cells, self.rows), ("total", "", "", "", *total)]
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        return "\n".join(
+            "  ".join(
+                cell.rjust(width) if column > 3 else cell.ljust(width)
+                for column, (cell, width) in enumerate(zip(line, widths, strict=True))
+            ).rstrip()
+            for line in lines
+        )
+
+
+def summarize(
+    module: nn.Module, input_shape: Shape, *, depth: int | None = None, batch: int = 1
+) -> Summary:
+    """Lay ``module`` out as a table, without computing or allocating anything.
+
+    Args:
+        module: Any network or block, on any device; it is not changed.
+        input_shape: ``(c, h, w)`` or ``(c, t)``.
+        depth: How many levels of modules to open: 1 gives the network's children, a large number
+            every layer. By default the text-book view.
+        batch: Samples.
+
+    Raises:
+        InputShapeError: The network cannot take such inputs.
+    """
+    traced = trace(module, input_shape, batch=batch)
+    root, parameters = traced.root, list(module.parameters())
+    return Summary(
+        type=type(module).__name__,
+        input_shape=input_shape,
+        batch=batch,
+        rows=(_input_row(input_shape, traced.input_bytes), *_rows(root, depth)),
+        parameters=sum(parameter.numel() for parameter in parameters),
+        trainable_parameters=sum(p.numel() for p in parameters if p.requires_grad),
+        macs=root.total_macs,
+        activation_bytes=root.total_saved_bytes + traced.input_bytes,
+        weight_bytes=sum(t.numel() * t.element_size() for t in (*parameters, *module.buffers())),
+        unused=tuple(_unused(root.module, {call.module for call in root.walk()})),
+    )
+
+
+def block_input_shape(module: nn.Module, block: str, input_shape: Shape) -> Shape:
+    """The shape of what ``block`` (a dotted name) receives when the network gets ``input_shape``.
+
+    Raises:
+        UnknownNameError: The network has no such block, or evaluation does not call it.
+        InputShapeError: The network cannot take such inputs.
+    """
+    calls = list(trace(module, input_shape).root.walk())
+    shapes = {call.name: call.input_shape for call in reversed(calls)}  # the first call counts
+    if block not in shapes:
+        raise UnknownNameError("block", block, filter(None, shapes))
+    return shapes[block]
+
+
+def _input_row(shape: Shape, kept: int) -> LayerRow:
+    return LayerRow(
+        name="input",
+        type="",
+        output_shape=shape,
+        detail="",
+        parameters=0,
+        macs=0,
+        activation_bytes=kept,
+    )
+
+
+def _rows(call: Call, depth: int | None) -> Iterator[LayerRow]:
+    """The calls inside ``call`` as rows, and last what it does outside them."""
+    own = call.parameters or call.macs or call.saved_bytes
+    if not call.calls:
+        yield _row(call)
+        return
+    for inner in call.calls:
+        if _opens(inner, depth):
+            yield from _rows(inner, None if depth is None else depth - 1)
+        elif not _does_nothing(inner):
+            yield _row(inner)
+    if own:
+        yield LayerRow(
+            name=call.name,
+            type=type(call.module).__name__,
+            output_shape=call.output_shape,
+            detail="outside its layers",
+            parameters=call.parameters,
+            macs=call.macs,
+            activation_bytes=call.saved_bytes,
+        )
+
+
+def _opens(call: Call, depth: int | None) -> bool:
+    if not call.calls:
+        return False
+    if depth is not None:
+        return depth > 1
+    return isinstance(call.module, nn.Sequential) and not _is_stage(call)
+
+
+def _is_stage(call: Call) -> bool:
+    """A sequence of blocks of one class."""
+    kinds = {type(inner.module) for inner in call.calls}
+    return len(kinds) == 1 and all(inner.calls for inner in call.calls)
+
+
+def _does_nothing(call: Call) -> bool:
+    return isinstance(call.module, nn.Identity) and not call.saved_bytes
+
+
+def _row(call: Call) -> LayerRow:
+    kind, block = type(call.module).__name__, call
+    if isinstance(call.module, nn.Sequential) and call.calls and _is_stage(call):
+        block = call.calls[-1]  # the first one may differ, by its stride and shortcut
+        kind = f"{len(call.calls)} × {type(block.module).__name__}"
+    return LayerRow(
+        name=call.name,
+        type=kind,
+        output_shape=call.output_shape,
+        detail=_block_text(block) if call.calls else _layer_text(call.module),
+        parameters=call.total_parameters,
+        macs=call.total_macs,
+        activation_bytes=call.total_saved_bytes,
+    )
+
+
+def _block_text(block: Call) -> str:
+    """``[1×1, 64 · 3×3, 64 · 1×1, 256]``: the convolutions of the main path."""
+    shortcut = tuple(f"{block.name}.{name}".lstrip(".") for name in ("downsample", "shortcut"))
+    layers = [
+        _layer_text(call.module, stride=False)
+        for call in block.walk()
+        if isinstance(call.module, _Conv) and not call.name.startswith(shortcut)
+    ]
+    return f"[{' · '.join(layers)}]" if layers else ""
+
+
+_Conv = nn.Conv1d | nn.Conv2d | nn.Conv3d
+_Pool = nn.MaxPool1d | nn.MaxPool2d | nn.AvgPool1d | nn.AvgPool2d
+
+
+def _layer_text(module: nn.Module, *, stride: bool = True) -> str:
+    """Kernel, channels and stride of a layer, in the notation of He et al., table 1."""
+    if isinstance(module, _Conv):
+        step = _stride_text(module.stride) if stride else ""
+        kernel = f"{shape_text(module.kernel_size)}, {module.out_channels}"
+        return kernel + step + _groups_text(module)
+    if isinstance(module, _Pool):
+        kernel, rank = module.kernel_size, int(type(module).__name__[-2])
+        sizes = kernel if isinstance(kernel, tuple) else (kernel,) * rank
+        return shape_text(sizes) + _stride_text(module.stride)
+    if isinstance(module, nn.Linear):
+        return f"{module.in_features} → {module.out_features}"
+    return ""
+
+
+def _stride_text(stride: int | tuple[int, ...]) -> str:
+    strides = (stride,) if isinstance(stride, int) else stride
+    if len(set(strides)) == 1:
+        return "" if strides[0] == 1 else f", stride {strides[0]}"
+    return f", stride {shape_text(strides)}"
+
+
+def _groups_text(conv: _Conv) -> str:
+    if conv.groups == 1:
+        return ""
+    return ", depthwise" if conv.groups == conv.in_channels else f", {conv.groups} groups"
+
+
+def _unused(module: nn.Module, called: set[nn.Module], prefix: str = "") -> Iterator[str]:
+    """Outermost modules that have parameters and are not called."""
+    for name, child in module.named_children():
+        if not called.isdisjoint(child.modules()):
+            yield from _unused(child, called, f"{prefix}{name}.")
+        elif next(child.parameters(), None) is not None:
+            yield prefix + name
+
+
+def _cells(row: LayerRow) -> tuple[str, ...]:
+    costs = f"{row.parameters:,}", f"{row.macs:,}", f"{row.activation_bytes:,}"
+    return row.name, row.type, shape_text(row.output_shape), row.detail, *costs

@@ -1,0 +1,88 @@
+"""Ready recipes: functions that return a `Recipe`. Free of torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from residua.augment.config import AugmentConfig
+from residua.data.config import DataConfig
+from residua.errors import UnknownNameError
+from residua.recipes.recipe import NetworkConfig, Recipe
+from residua.training.config import OptimizerConfig, ScheduleConfig, TrainingConfig
+
+
+def fast() -> Recipe:
+    """The default: good accuracy within minutes on a processor, for pictures of any size.
+
+    SGD with Nesterov momentum, one cycle of warm-up and cosine, shifts and flips for small
+    pictures, random-resized crops for larger ones.
+
+    Command: ``residua train fashion-mnist --network resnet20 --epochs 5``
+    """
+    return Recipe()
+
+
+def he2015_cifar() -> Recipe:
+    """CIFAR networks as He et al. train them (arXiv 1512.03385, section 4.2).
+
+    SGD 0.1, momentum 0.9 (not Nesterov's), weight decay 1e-4 on all parameters, batch 128, 64k
+    updates, a tenth of the rate at 32k and 48k, shifts by up to 4 pixels, flips.
+
+    Command: ``residua train cifar10 --recipe he2015_cifar --network resnet20``
+    Published: error 8.75 % (resnet20), 6.97 % (resnet56), 6.43 % (resnet110).
+    Cost: 164 epochs of 50,000 pictures.
+    """
+    return Recipe(
+        network=NetworkConfig(network="resnet20"),
+        data=DataConfig(validation_fraction=0.1),
+        augment=AugmentConfig(crop="pad", padding=4, flip=0.5),
+        training=TrainingConfig(
+            epochs=182,  # 64k updates of 128 from the 45,000 pictures that validation leaves
+            batch_size=128,
+            keep="last",
+            optimizer=OptimizerConfig(
+                optimizer="sgd", lr=0.1, nesterov=False, weight_decay=1e-4, decay_norms=True
+            ),
+            schedule=ScheduleConfig(schedule="step", warmup_epochs=0, milestones=(0.5, 0.75)),
+        ),
+    )
+
+
+def torchvision_v1() -> Recipe:
+    """ImageNet networks as torchvision's first weights were trained.
+
+    SGD 0.1, batch 256, 90 epochs, a tenth of the rate every 30, weight decay 1e-4 on all
+    parameters, random-resized crops to 224, flips.
+
+    Command: ``residua train path/to/imagenet --recipe torchvision_v1 --network resnet50``
+    Published: top-1 69.76 % (resnet18), 76.13 % (resnet50), 77.62 % (resnext50_32x4d).
+    """
+    return Recipe(
+        data=DataConfig(size=(224, 224)),
+        augment=AugmentConfig(crop="resized", scale=(0.08, 1.0), flip=0.5),
+        training=TrainingConfig(
+            epochs=90,
+            batch_size=256,
+            keep="last",
+            optimizer=OptimizerConfig(
+                optimizer="sgd", lr=0.1, nesterov=False, weight_decay=1e-4, decay_norms=True
+            ),
+            schedule=ScheduleConfig(schedule="step", warmup_epochs=0, milestones=(1 / 3, 2 / 3)),
+        ),
+    )
+
+
+PRESETS: Mapping[str, Callable[[], Recipe]] = {
+    recipe.__name__: recipe for recipe in (fast, he2015_cifar, torchvision_v1)
+}
+
+
+def preset(name: str) -> Recipe:
+    """The recipe of that name.
+
+    Raises:
+        UnknownNameError: There is none; near names are suggested.
+    """
+    if name not in PRESETS:
+        raise UnknownNameError("recipe", name, PRESETS)
+    return PRESETS[name]()

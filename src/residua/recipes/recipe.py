@@ -1,0 +1,89 @@
+"""A run as a value: the command line, the file in the run folder and the Python argument at once.
+
+Free of torch, so that the command line stays quick.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import cattrs
+
+from residua.augment.config import AugmentConfig
+from residua.data.config import DataConfig
+from residua.errors import FormatError
+from residua.files import write_atomically
+from residua.methods.config import SupervisedConfig
+from residua.training.config import TrainingConfig
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkConfig:
+    """Which network, and what it starts from."""
+
+    network: str = "auto"
+    """A name of `residua list networks`; auto takes resnet20 for pictures up to 64 pixels and
+    resnet18 for larger ones."""
+    drop_rate: float = 0.0
+    """Dropout before the classifier."""
+    drop_path_rate: float = 0.0
+    """Stochastic depth: probability of leaving out the deepest block, falling linearly to 0 at the
+    first (Huang et al., 2016)."""
+    start: str | None = None
+    """Start from these weights: a run folder, a checkpoint, or a .safetensors or .pth file. The
+    classifier is new where the classes differ."""
+    freeze: int = 0
+    """Keep this many stages, counted from the stem, as they are."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """Everything that decides how a run goes."""
+
+    data: DataConfig = field(default_factory=DataConfig)
+    network: NetworkConfig = field(default_factory=NetworkConfig)
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    method: SupervisedConfig = field(default_factory=SupervisedConfig)
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+
+    def to_json(self) -> dict[str, Any]:
+        return _CONVERTER.unstructure(self)
+
+    @staticmethod
+    def from_json(content: dict[str, Any], *, where: str) -> Recipe:
+        """The recipe that `to_json` gave.
+
+        Raises:
+            FormatError: If a field is unknown or of another type.
+        """
+        try:
+            return _CONVERTER.structure(content, Recipe)
+        except (cattrs.BaseValidationError, cattrs.ForbiddenExtraKeysError) as error:
+            reasons = "; ".join(cattrs.transform_error(error))
+            raise FormatError(f"not a recipe of this release: {reasons}", where=where) from error
+
+    def save(self, path: Path) -> None:
+        write_atomically(path, json.dumps(self.to_json(), indent=1) + "\n")
+
+    @staticmethod
+    def load(path: Path) -> Recipe:
+        """Reads a recipe.json.
+
+        Raises:
+            FormatError: If it is not one.
+        """
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+        except (ValueError, OSError) as error:
+            raise FormatError(f"cannot read a recipe: {error}", where=path) from error
+        return Recipe.from_json(content, where=str(path))
+
+
+def _make_converter() -> cattrs.Converter:
+    return cattrs.Converter(forbid_extra_keys=True)
+
+
+_CONVERTER = _make_converter()

@@ -1,0 +1,52 @@
+"""What "auto" means: from a recipe that leaves things open to one that fully says the run."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from residua.data.dataset import Dataset
+from residua.data.preprocess import Preprocess
+from residua.networks.catalog import get_spec
+from residua.recipes.recipe import Recipe
+from residua.training.precision import choose_arithmetic
+
+SMALL = 64
+"""Pictures up to this many pixels a side are small: another stem, and shifts instead of zooms."""
+
+_WRITING = {"digits", "mnist", "kmnist", "emnist", "qmnist", "svhn", "usps"}
+"""Data sets of characters, which a mirror turns into other characters."""
+
+
+def resolve(
+    recipe: Recipe, dataset: Dataset, preprocess: Preprocess, device: torch.device
+) -> Recipe:
+    """The recipe with every "auto" replaced by what it means for this data on this machine.
+
+    Raises:
+        UnknownNameError: For a network that is not in the catalog.
+    """
+    small = max(preprocess.size) <= SMALL
+    network, augment = recipe.network, recipe.augment
+    if network.network == "auto":
+        network = replace(network, network="resnet20" if small else "resnet18")
+    get_spec(network.network)
+    if augment.crop == "auto":
+        augment = replace(augment, crop="pad" if small else "resized")
+    if augment.flip is None:
+        augment = replace(augment, flip=0.0 if dataset.name in _WRITING else 0.5)
+    path = recipe.data.path
+    if path != "digits" and Path(path).expanduser().exists():
+        path = str(Path(path).expanduser().resolve())  # resuming works from any folder
+    arithmetic = choose_arithmetic(recipe.training.precision, device)
+    return replace(
+        recipe,
+        network=network,
+        augment=augment,
+        data=replace(recipe.data, path=path, size=preprocess.size, channels=preprocess.channels),
+        training=replace(
+            recipe.training, precision=arithmetic.name, threads=torch.get_num_threads()
+        ),
+    )

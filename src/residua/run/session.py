@@ -1,0 +1,209 @@
+"""From a recipe to everything that a run is made of."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from residua.augment.image import ImageAugment
+from residua.batch import Schema, Split
+from residua.checkpoint import Checkpoint
+from residua.data.choose import choose_preprocess
+from residua.data.dataset import Dataset
+from residua.data.loader import Loader
+from residua.data.open import open_dataset
+from residua.data.preprocess import Preprocess, evaluation_form, training_form
+from residua.errors import LabelError
+from residua.evaluation.predict import predict_split
+from residua.evaluation.results import Predictions
+from residua.losses.classification import balanced_class_weights
+from residua.methods.supervised import Supervised
+from residua.networks.catalog import create_model
+from residua.networks.network import Network
+from residua.recipes.recipe import Recipe
+from residua.run.resolve import resolve
+from residua.run.start import load_start
+from residua.run.terminal import Terminal
+from residua.training.distributed import Ranks
+from residua.training.loop import Trainer
+from residua.training.precision import Arithmetic, choose_arithmetic
+from residua.training.transfer import freeze
+
+_EVALUATION_BATCH = 256
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Session:
+    """One run, ready to go.
+
+    Attributes:
+        recipe: With every "auto" resolved.
+        dataset: Opened.
+        preprocess: Fitted to the training split, or taken from a checkpoint.
+        ranks: This process among its peers.
+    """
+
+    recipe: Recipe
+    dataset: Dataset
+    preprocess: Preprocess
+    ranks: Ranks
+    terminal: Terminal
+
+    @staticmethod
+    def prepare(
+        recipe: Recipe,
+        ranks: Ranks,
+        *,
+        terminal: Terminal,
+        preprocess: Preprocess | None = None,
+    ) -> Session:
+        """Opens the data and settles what the recipe leaves open.
+
+        Raises:
+            ResiduaError: For data that cannot be trained on, or an unknown network.
+        """
+        dataset = open_dataset(recipe.data)
+        if not len(dataset.rows(Split.TRAIN)):
+            raise LabelError("nothing to train on", where=recipe.data.path)
+        preprocess = preprocess or choose_preprocess(dataset, recipe.data)
+        return Session(
+            recipe=resolve(recipe, dataset, preprocess, ranks.device),
+            dataset=dataset,
+            preprocess=preprocess,
+            ranks=ranks,
+            terminal=terminal,
+        )
+
+    @property
+    def schema(self) -> Schema:
+        return self.dataset.schema
+
+    def fingerprint(self) -> str:
+        """Changes when samples are added or taken away, or labels or splits change."""
+        table = self.dataset.table
+        digest = hashlib.sha256("\0".join(table.keys).encode("utf-8", "surrogateescape"))
+        for array in (table.labels, *(self.dataset.rows(split) for split in Split)):
+            digest.update(array.tobytes() + b"|")
+        return digest.hexdigest()
+
+    def network(self) -> Network:
+        """The network as the recipe says, fresh or from other weights, in training layout."""
+        config = self.recipe.network
+        torch.manual_seed(self.recipe.training.seed)
+        network = create_model(
+            config.network,
+            num_classes=self.schema.num_classes,
+            in_chans=self.preprocess.channels,
+            rank=self.schema.rank,
+            drop_rate=config.drop_rate,
+            drop_path_rate=config.drop_path_rate,
+        )
+        if config.start is not None:
+            fresh = load_start(network, Path(config.start), warn=self.terminal.warn)
+            if fresh:
+                self.terminal.say(f"new in {config.network}: {', '.join(fresh)}")
+        return self.on_device(network)
+
+    def on_device(self, network: Network) -> Network:
+        network = network.to(self.ranks.device)
+        if self.schema.rank == 2:
+            network = network.to(memory_format=torch.channels_last)  # pyright: ignore
+        return network
+
+    def trainer(self) -> Trainer:
+        """The loop with all that it drives."""
+        recipe = self.recipe
+        network = self.network()
+        if recipe.network.freeze:
+            freeze(network, recipe.network.freeze)
+        method = Supervised(
+            network,
+            augment=ImageAugment(
+                config=recipe.augment,
+                size=self.preprocess.size,
+                num_classes=self.schema.num_classes,
+            ),
+            preprocess=self.preprocess,
+            label_smoothing=recipe.method.label_smoothing,
+            class_weights=self._class_weights(),
+        ).to(self.ranks.device)
+        return Trainer(
+            method,
+            self.loader(Split.TRAIN),
+            recipe.training,
+            self.ranks,
+            name_samples=self._names,
+        )
+
+    def _names(self, ids: Sequence[int]) -> list[str]:
+        """Keys of samples, looked up when something is wrong with them."""
+        rows = {int(id): row for row, id in enumerate(self.dataset.table.ids)}
+        return [self.dataset.table.keys[rows[id]] for id in ids]
+
+    def _class_weights(self) -> torch.Tensor | None:
+        if self.recipe.method.balance != "loss":
+            return None
+        labels = self.dataset.table.labels[self.dataset.rows(Split.TRAIN)]
+        counts = np.bincount(labels[labels >= 0], minlength=self.schema.num_classes)
+        return balanced_class_weights(torch.from_numpy(counts))
+
+    def loader(self, split: Split) -> Loader:
+        """Batches of a split: augmentable for training, in evaluation form otherwise."""
+        training = self.recipe.training
+        is_train = split is Split.TRAIN
+        form = (
+            training_form(self.preprocess, crop=self.recipe.augment.crop)
+            if is_train
+            else evaluation_form(self.preprocess)
+        )
+        what = f"decoding {split.value}"
+        return Loader(
+            self.dataset,
+            split,
+            form,
+            self.recipe.data,
+            batch_size=training.batch_size if is_train else _EVALUATION_BATCH,
+            seed=training.seed,
+            rank=self.ranks.rank,
+            world=self.ranks.world,
+            accumulate=training.accumulate if is_train else 1,
+            balance=is_train and self.recipe.method.balance == "sampling",
+            pin=self.ranks.device.type == "cuda",
+            progress=lambda done, total: self.terminal.progress(what, done, total),
+            on_problem=self.terminal.problem,
+        )
+
+    def predict(self, network: Network, loader: Loader) -> Predictions:
+        """The network's answers to the split of ``loader``, from all ranks."""
+        return predict_split(
+            network,
+            (item.batch for item in loader.evaluation(_EVALUATION_BATCH)),
+            preprocess=self.preprocess,
+            table=self.dataset.table,
+            device=self.ranks.device,
+            dtype=self.arithmetic.dtype,
+        )
+
+    @property
+    def arithmetic(self) -> Arithmetic:
+        return choose_arithmetic(self.recipe.training.precision, self.ranks.device)
+
+    def checkpoint(self, trainer: Trainer, *, fingerprint: str) -> Checkpoint:
+        """What the run has reached, with all that resuming needs."""
+        best, state = trainer.best.scores, trainer.state()
+        return Checkpoint(
+            spec=trainer.method.network.spec,
+            weights=trainer.weights(),
+            schema=self.schema,
+            preprocess=self.preprocess,
+            recipe=self.recipe.to_json(),
+            step=trainer.position.step,
+            scores={} if best is None else {"validation_accuracy": best.accuracy},
+            training=replace(state, values={**state.values, "data": fingerprint}),
+        )
+

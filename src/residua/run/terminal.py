@@ -1,0 +1,153 @@
+"""What a run says to the person who started it."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
+
+from residua.batch import Split
+from residua.training.meter import Meter
+from residua.training.progress import Display, Observer, Silent
+from residua.training.record import EpochRecord
+
+if TYPE_CHECKING:
+    from residua.data.dataset import Problem
+    from residua.evaluation.results import Evaluation
+    from residua.run.folder import RunFolder
+    from residua.run.session import Session
+    from residua.training.distributed import Ranks
+    from residua.training.loop import Trainer
+
+_NAMED_PROBLEMS = 10
+
+
+class Terminal:
+    """Prints for one run; under several ranks only the main one speaks.
+
+    Args:
+        quiet: Say nothing but warnings.
+        to_stderr: Keep standard output free, for JSON.
+    """
+
+    def __init__(self, *, quiet: bool = False, to_stderr: bool = False) -> None:
+        self.console = Console(stderr=to_stderr, quiet=quiet, highlight=False)
+        self._errors = Console(stderr=True, highlight=False)
+        self.is_main = True
+        self._left_out = 0
+        self._bar: Progress | None = None
+        self._tasks: dict[str, TaskID] = {}
+
+    def join(self, ranks: Ranks) -> None:
+        """Falls silent on all ranks but the main one."""
+        self.is_main = ranks.is_main
+        self.console.quiet = self.console.quiet or not ranks.is_main
+
+    def say(self, line: str) -> None:
+        self.console.print(line, markup=False, soft_wrap=True)
+
+    def warn(self, line: str) -> None:
+        if self.is_main:
+            self._errors.print(f"warning: {line}", markup=False, soft_wrap=True)
+
+    def problem(self, problem: Problem) -> None:
+        """Names a sample that is left out; of many, the first ones."""
+        self._left_out += 1
+        if self._left_out <= _NAMED_PROBLEMS:
+            self.warn(f"left out {problem.key}: {problem.reason}")
+        elif self._left_out == _NAMED_PROBLEMS + 1:
+            self.warn("left out more; `residua check` names all of them")
+
+    def progress(self, what: str, done: int, total: int) -> None:
+        """A bar for work before training, such as decoding."""
+        if self.console.quiet or not self.console.is_terminal:
+            return
+        if self._bar is None:
+            columns = (TextColumn("{task.description}"), BarColumn(24), MofNCompleteColumn())
+            self._bar = Progress(*columns, console=self.console, transient=True)
+            self._bar.start()
+        if what not in self._tasks:
+            self._tasks[what] = self._bar.add_task(what, total=total)
+        self._bar.update(self._tasks[what], completed=done)
+        if done >= total:
+            self._bar.stop()
+            self._bar, self._tasks = None, {}
+
+    def announce(self, session: Session, trainer: Trainer, run: RunFolder) -> None:
+        """What is about to be trained on what, and where it goes."""
+        recipe, schema = session.recipe, session.schema
+        counts = ", ".join(
+            f"{len(session.dataset.rows(split)):,} {split.value}"
+            + ("" if split in session.dataset.official else " (drawn)")
+            for split in Split
+        )
+        network = trainer.method.network
+        parameters = sum(parameter.numel() for parameter in network.parameters())
+        h, w = session.preprocess.size
+        training, optimizer = recipe.training, recipe.training.optimizer
+        self.say(f"data     {session.dataset.name}: {schema.num_classes} classes; {counts}")
+        self.say(
+            f"network  {recipe.network.network}: {parameters:,} parameters, "
+            f"input {session.preprocess.channels}x{h}x{w}"
+        )
+        self.say(
+            f"training {training.epochs} epochs of {trainer.loader.steps_per_epoch} updates, batch "
+            f"{training.batch_size}, {optimizer.optimizer} lr {optimizer.lr:g}, "
+            f"{training.schedule.schedule}, crop {recipe.augment.crop}, flip {recipe.augment.flip}, "
+            f"{trainer.arithmetic.name} on {session.ranks.device.type}"
+            + (f" x {session.ranks.world} ranks" if session.ranks.world > 1 else "")
+        )
+        if trainer.position.step:
+            self.say(f"resuming after step {trainer.position.step}")
+        self.say(f"run      {run.root}")
+
+    @contextmanager
+    def watching(
+        self, session: Session, sinks: Sequence[Callable[[EpochRecord], None]]
+    ) -> Generator[Observer]:
+        """An observer that shows progress and passes each epoch's record to ``sinks``."""
+        device, epochs = session.ranks.device, session.recipe.training.epochs
+        if self.console.quiet:
+            yield _Recording(Silent(), sinks)
+            return
+        with Display(self.console, epochs=epochs, device=device) as display:
+            yield _Recording(display, sinks)
+
+    def results(self, found: Mapping[Split, Evaluation]) -> None:
+        """The scores at the end."""
+        from residua.evaluation.evaluate import summary_lines
+
+        for evaluation in found.values():
+            for line in summary_lines(evaluation):
+                self.say(line)
+
+
+class _Recording:
+    """An observer that also hands each record to whoever writes it down, first of all."""
+
+    def __init__(
+        self, observer: Observer, sinks: Sequence[Callable[[EpochRecord], None]]
+    ) -> None:
+        self._observer = observer
+        self._sinks = sinks
+
+    def start(self, *, total_steps: int, done: int) -> None:
+        self._observer.start(total_steps=total_steps, done=done)
+
+    def step(self, epoch: int, step: int, samples: int, meter: Meter) -> None:
+        self._observer.step(epoch, step, samples, meter)
+
+    def epoch(self, record: EpochRecord) -> None:
+        for sink in self._sinks:
+            sink(record)
+        self._observer.epoch(record)
+
+
+def command_line() -> str:
+    """How this process was called, for the report."""
+    return shlex.join(["residua", *sys.argv[1:]])

@@ -1,0 +1,267 @@
+"""Training from a recipe to a finished run, and going on with one that stopped."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Generator
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+
+from residua import checkpoint as checkpoints
+from residua.batch import Split
+from residua.checkpoint import Checkpoint
+from residua.errors import DataError
+from residua.evaluation.calibration import fit_temperature
+from residua.evaluation.evaluate import evaluate
+from residua.evaluation.predict import describe_device
+from residua.evaluation.results import Evaluation, Predictions
+from residua.files import write_atomically
+from residua.networks.network import Network
+from residua.recipes.recipe import Recipe
+from residua.run.folder import RunFolder, next_free
+from residua.run.session import Session
+from residua.run.start import usable_checkpoint
+from residua.run.store import save_evaluation
+from residua.run.terminal import Terminal
+from residua.training.distributed import Ranks, joined_ranks
+from residua.training.loop import Trainer
+from residua.training.meter import Scores
+from residua.training.record import EpochRecord, MetricsFile, TensorBoard, peak_memory
+from residua.training.stopping import StopRequest
+
+_KEPT_STEPS = 2
+"""Checkpoints to resume from: should the newest be damaged, the one before it serves."""
+
+
+def train(recipe: Recipe, folder: Path | None, terminal: Terminal) -> RunFolder:
+    """Trains as ``recipe`` says, evaluates once on the test split, and leaves a complete run.
+
+    Args:
+        folder: The new run folder; None takes the next free name below ``runs``.
+
+    Raises:
+        ResiduaError: Of any kind; what was saved until then stays.
+    """
+    with _setting(recipe, terminal) as (ranks, stop):
+        session = Session.prepare(recipe, ranks, terminal=terminal)
+        run = _shared_folder(folder, session, ranks)
+        if ranks.is_main:
+            session.recipe.save(run.recipe)
+        trainer = session.trainer()
+        terminal.announce(session, trainer, run)
+        _fit(session, trainer, run, stop, terminal)
+        _finish(session, trainer, run, terminal)
+    return run
+
+
+def resume(path: Path, terminal: Terminal) -> RunFolder:
+    """Goes on with a run that stopped, as if it had not.
+
+    Raises:
+        CheckpointError: If there is no run.
+        DataError: If the data is not what it was.
+    """
+    run = RunFolder.open(path)
+    if run.summary.exists():
+        terminal.say(f"{path} is complete; nothing to do")
+        return run
+    recipe = Recipe.load(run.recipe)
+    with _setting(recipe, terminal) as (ranks, stop):
+        found = checkpoints.newest(run.checkpoints, "step", training=True, warn=terminal.warn)
+        preprocess = None if found is None else found.preprocess
+        session = Session.prepare(recipe, ranks, terminal=terminal, preprocess=preprocess)
+        trainer = session.trainer()
+        if found is not None:
+            _restore(session, trainer, found)
+        if ranks.is_main:
+            MetricsFile(run.metrics).keep_until(trainer.position.step)
+        terminal.announce(session, trainer, run)
+        _fit(session, trainer, run, stop, terminal)
+        _finish(session, trainer, run, terminal)
+    return run
+
+
+@contextmanager
+def _setting(recipe: Recipe, terminal: Terminal) -> Generator[tuple[Ranks, StopRequest]]:
+    training = recipe.training
+    with joined_ranks(training.device, training.threads) as ranks, StopRequest() as stop:
+        terminal.join(ranks)
+        yield ranks, stop
+
+
+def _shared_folder(folder: Path | None, session: Session, ranks: Ranks) -> RunFolder:
+    """The main rank chooses and makes the folder; the others learn its name."""
+    chosen: list[Path | None] = [folder]
+    if ranks.is_main:
+        recipe = session.recipe
+        path = folder or next_free(Path("runs"), recipe.data.path, recipe.network.network)
+        chosen = [RunFolder.create(path).root]
+    if ranks.world > 1:
+        dist.broadcast_object_list(chosen)
+    assert chosen[0] is not None
+    return RunFolder(chosen[0])
+
+
+def _restore(session: Session, trainer: Trainer, found: Checkpoint) -> None:
+    assert found.training is not None
+    if found.training.values["data"] != session.fingerprint():
+        raise DataError(
+            "the data is not what this run was trained on",
+            expected="the same samples, labels and splits",
+            received="others",
+            where=session.recipe.data.path,
+            fix="Put it back as it was, or train a new run with --start from this one",
+        )
+    trainer.restore(dict(found.weights), found.training)
+
+
+# ---- training -----------------------------------------------------------------------------------
+
+
+def _fit(
+    session: Session, trainer: Trainer, run: RunFolder, stop: StopRequest, terminal: Terminal
+) -> None:
+    """The loop, with the run's own validation, checkpoints and records."""
+    with ExitStack() as stack:
+        sinks: list[Callable[[EpochRecord], None]] = []
+        if session.ranks.is_main:
+            sinks.append(MetricsFile(run.metrics).append)
+            if session.recipe.training.tensorboard:
+                board = TensorBoard(run.tensorboard, resumed_at=trainer.position.step)
+                stack.callback(board.close)
+                sinks.append(board.append)
+        observer = stack.enter_context(terminal.watching(session, sinks))
+        trainer.fit(_validator(session), _saver(session, run), observer, stop)
+
+
+def _validator(session: Session) -> Callable[[Network], Scores | None]:
+    if not len(session.dataset.rows(Split.VALIDATION)):
+        return lambda network: None
+    loader = session.loader(Split.VALIDATION)
+
+    def validate(network: Network) -> Scores:
+        found = evaluate(session.predict(network, loader), session.schema.classes, "validation")
+        return Scores(loss=found.loss, accuracy=found.accuracy, n=found.n)
+
+    return validate
+
+
+def _saver(session: Session, run: RunFolder) -> Callable[[Trainer], None]:
+    fingerprint = session.fingerprint()
+
+    def save(trainer: Trainer) -> None:
+        if not session.ranks.is_main:
+            return
+        name = f"{trainer.position.step:08d}"
+        state = session.checkpoint(trainer, fingerprint=fingerprint)
+        checkpoints.save(state, run.checkpoints / f"step-{name}")
+        checkpoints.prune(run.checkpoints, "step", keep=_KEPT_STEPS)
+        if trainer.best.scores is not None and trainer.best.step == trainer.position.step:
+            checkpoints.save(replace(state, training=None), run.checkpoints / f"best-{name}")
+            checkpoints.prune(run.checkpoints, "best", keep=1)
+
+    return save
+
+
+# ---- the end ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Summary:
+    """summary.json: what a run was and what came out of it."""
+
+    network: str
+    data: str
+    task: str
+    seed: int
+    epochs: int
+    steps: int
+    seconds: float
+    samples_per_second: float
+    peak_memory_bytes: int
+    parameters: int
+    device: str
+    weights: str
+    train: dict[str, Any] | None
+    validation: dict[str, Any] | None
+    test: dict[str, Any] | None
+
+
+def _finish(session: Session, trainer: Trainer, run: RunFolder, terminal: Terminal) -> None:
+    """Chooses the weights by validation, calibrates them there, and looks at the test split once."""
+    chosen = _chosen(session, run, trainer, terminal)
+    network = session.on_device(chosen.network())
+    temperature: float | None = None
+    found: dict[Split, Evaluation] = {}
+    for split in (Split.VALIDATION, Split.TEST):
+        if not len(session.dataset.rows(split)):
+            continue
+        predictions = session.predict(network, session.loader(split))
+        if split is Split.VALIDATION:
+            temperature = fit_temperature(predictions.logits, predictions.labels)
+        found[split] = evaluate(
+            predictions, session.schema.classes, split.value, temperature=temperature
+        )
+        if session.ranks.is_main:
+            save_evaluation(run.evaluations, found[split], predictions)
+    if session.ranks.is_main:
+        final = replace(
+            chosen,
+            temperature=temperature,
+            scores={split.value: _short(scores) for split, scores in found.items()},
+        )
+        checkpoints.save(final, run.final)
+        _write_summary(session, trainer, chosen, run, found)
+        terminal.results(found)
+    session.ranks.barrier()
+
+
+def _chosen(
+    session: Session, run: RunFolder, trainer: Trainer, terminal: Terminal
+) -> Checkpoint:
+    """The weights that stand for the run, the same on all ranks."""
+    session.ranks.barrier()  # the main rank has saved them
+    return usable_checkpoint(run, keep=session.recipe.training.keep, warn=terminal.warn)
+
+
+def _write_summary(
+    session: Session,
+    trainer: Trainer,
+    chosen: Checkpoint,
+    run: RunFolder,
+    found: dict[Split, Evaluation],
+) -> None:
+    records = MetricsFile(run.metrics).read()
+    recipe = session.recipe
+    seconds = sum(record.seconds for record in records)
+    seen = sum(record.train.n for record in records)
+    scores = {split: _short(evaluation) for split, evaluation in found.items()}
+    summary = Summary(
+        network=recipe.network.network,
+        data=recipe.data.path,
+        task=session.schema.task.value,
+        seed=recipe.training.seed,
+        epochs=len(records),
+        steps=trainer.position.step,
+        seconds=seconds,
+        samples_per_second=seen / max(seconds, 1e-9),
+        peak_memory_bytes=peak_memory(session.ranks.device),
+        parameters=sum(p.numel() for p in trainer.method.network.parameters()),
+        device=describe_device(session.ranks.device, session.arithmetic.dtype),
+        weights=f"step {chosen.step}",
+        train=asdict(records[-1].train) if records else None,
+        validation=scores.get(Split.VALIDATION),
+        test=scores.get(Split.TEST),
+    )
+    write_atomically(run.summary, json.dumps(asdict(summary), indent=1) + "\n")
+
+
+def _short(evaluation: Evaluation) -> dict[str, Any]:
+    names = ("loss", "accuracy", "accuracy_ci95", "n", "macro_f1", "top5", "calibration_error")
+    values = asdict(evaluation)
+    return {name: values[name] for name in names}

@@ -1,0 +1,264 @@
+"""The training loop: the same for every method, on one rank or many.
+
+An update is made of all samples of one batch, wherever they lie: each rank takes its share, in
+`accumulate` parts. The gradient is that of the mean loss over the whole batch. Everything random
+derives from (seed, step) or (seed, epoch, sample id), so a run goes on from its counters alone.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
+from typing import Any, cast
+
+import cattrs
+import torch
+from torch import Tensor
+from torch.nn.parallel import DistributedDataParallel
+
+from residua.augment.image import draws_for
+from residua.checkpoint import TrainingState
+from residua.data.loader import Loader, Step
+from residua.errors import InterruptedRunError
+from residua.methods.method import Method
+from residua.networks.network import Network
+from residua.random import derive_seed
+from residua.training.config import TrainingConfig
+from residua.training.distributed import Ranks
+from residua.training.ema import EMA
+from residua.training.guard import FiniteGuard, clip_gradients
+from residua.training.meter import Meter, Scores
+from residua.training.optimizers import load_optimizer_state, make_optimizer, optimizer_state
+from residua.training.precision import choose_arithmetic
+from residua.training.progress import Observer
+from residua.training.record import EpochRecord, peak_memory
+from residua.training.schedules import Schedule
+from residua.training.stopping import Best, StopRequest
+
+Validate = Callable[[Network], Scores | None]
+Save = Callable[["Trainer"], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Position:
+    """Where a run stands: updates done in all, the epoch, updates done in it, seconds spent in it."""
+
+    step: int = 0
+    epoch: int = 0
+    step_in_epoch: int = 0
+    seconds: float = 0.0
+
+
+class Trainer:
+    """A method, its data, and all that changes while it learns.
+
+    Args:
+        method: On its device.
+        loader: Batches of the training split.
+        config: The loop's settings.
+        ranks: This process among its peers.
+        name_samples: The names of samples, given their ids, for error messages.
+    """
+
+    def __init__(
+        self,
+        method: Method,
+        loader: Loader,
+        config: TrainingConfig,
+        ranks: Ranks,
+        *,
+        name_samples: Callable[[Sequence[int]], Sequence[str]] | None = None,
+    ) -> None:
+        self.config = config
+        self.ranks = ranks
+        self.loader = loader
+        self.method = method
+        self.optimizer = make_optimizer(method.network, config.optimizer)
+        self.schedule = Schedule(config.schedule, loader.steps_per_epoch, config.epochs)
+        self.ema = EMA(method.network, config.ema) if config.ema else None
+        self.arithmetic = choose_arithmetic(config.precision, ranks.device)
+        self.scaler = torch.amp.GradScaler(
+            ranks.device.type, enabled=self.arithmetic.name == "fp16"
+        )
+        self.guard = FiniteGuard(
+            self.optimizer,
+            scaled=self.scaler.is_enabled(),
+            total=ranks.total if ranks.world > 1 else None,
+            name_samples=name_samples,
+        )
+        self.meter = Meter(ranks.device)
+        self.position = Position()
+        self.best = Best()
+
+    # ---- the loop -------------------------------------------------------------------------------
+
+    def fit(self, validate: Validate, save: Save, observer: Observer, stop: StopRequest) -> None:
+        """Trains to the last epoch, or until nothing improves any more.
+
+        Raises:
+            NonFiniteError: Before an update that would spoil the weights.
+            InterruptedRunError: After a signal, once all is saved.
+        """
+        wrapped = self._wrapped()
+        observer.start(
+            total_steps=self.config.epochs * self.loader.steps_per_epoch, done=self.position.step
+        )
+        while self.position.epoch < self.config.epochs and not self._is_stale():
+            self._train_epoch(wrapped, save, observer, stop)
+            scores = self._validate(validate)
+            self._end_epoch(scores, observer)
+            save(self)
+            self._obey(stop)
+
+    def _train_epoch(
+        self, wrapped: torch.nn.Module, save: Save, observer: Observer, stop: StopRequest
+    ) -> None:
+        self.method.train()
+        started = saved = time.monotonic()
+        before = self.position.seconds
+        for step in self.loader.epoch(self.position.epoch, self.position.step_in_epoch):
+            self._update(wrapped, step)
+            now = time.monotonic()
+            self.position = replace(
+                self.position,
+                step=self.position.step + 1,
+                step_in_epoch=self.position.step_in_epoch + 1,
+                seconds=before + now - started,
+            )
+            observer.step(self.position.epoch, self.position.step, step.total, self.meter)
+            stopping = self._should_stop(stop)
+            if stopping or now - saved > 60 * self.config.checkpoint_minutes:
+                self.guard.finish()
+                save(self)
+                saved = now
+            if stopping:
+                self._obey(stop)
+        self.guard.finish()
+
+    def _update(self, wrapped: torch.nn.Module, step: Step) -> None:
+        """One update from one batch."""
+        self.schedule.apply(self.optimizer, self.position.step)
+        for number, part in enumerate(step.parts):
+            batch = part.to(self.ranks.device)
+            draws = draws_for(batch, seed=self.config.seed, epoch=self.position.epoch)
+            self._seed_dropout(number)
+            with self._syncing(wrapped, number + 1 == len(step.parts)), self.arithmetic.autocast():
+                output = wrapped(batch, draws)
+                loss = output.losses.sum() * (self.ranks.world / step.total)
+                self.scaler.scale(loss).backward()
+            self.guard.watch(output.losses, batch.ids)
+            self.meter.add(output.losses, output.correct)
+        self.scaler.unscale_(self.optimizer)
+        norm = clip_gradients(self.method.parameters(), self.config.optimizer.clip)
+        self.guard.check(norm, step=self.position.step)
+        self.optimizer.step()  # makes no update that the guard has forbidden
+        self.scaler.update()
+        self.optimizer.zero_grad(set_to_none=True)
+        if self.ema is not None:
+            self.ema.update(self.method.network, self.position.step)
+
+    # ---- its parts ------------------------------------------------------------------------------
+
+    def _wrapped(self) -> torch.nn.Module:
+        wrapped = self.ranks.wrap(self.method)
+        return torch.compile(wrapped) if self.config.compile else wrapped  # pyright: ignore
+
+    def _seed_dropout(self, part: int) -> None:
+        """Dropout and stochastic depth draw from torch's own generator: one seed a step."""
+        torch.manual_seed(
+            derive_seed(self.config.seed, self.position.step, part, self.ranks.rank)
+        )
+
+    def _syncing(self, wrapped: torch.nn.Module, last: bool) -> AbstractContextManager[object]:
+        """Gradients travel between ranks once an update, with its last part."""
+        if last or not isinstance(wrapped, DistributedDataParallel):
+            return nullcontext()
+        return wrapped.no_sync()
+
+    def _validate(self, validate: Validate) -> Scores | None:
+        network = self.method.network
+        with nullcontext() if self.ema is None else self.ema.swapped(network):
+            return validate(network)
+
+    def _end_epoch(self, scores: Scores | None, observer: Observer) -> None:
+        if scores is not None:
+            self.best = self.best.after(self.position.step, scores)
+            self.schedule.on_validation(scores.loss)
+        train = Meter.scores(self.ranks.total(self.meter.sums.clone()))
+        seconds = self.position.seconds
+        observer.epoch(
+            EpochRecord(
+                epoch=self.position.epoch + 1,
+                step=self.position.step,
+                lr=float(self.optimizer.param_groups[-1]["lr"]),
+                train=train,
+                validation=scores,
+                seconds=seconds,
+                samples_per_second=train.n / max(seconds, 1e-9),
+                peak_memory_bytes=peak_memory(self.ranks.device),
+            )
+        )
+        self.meter.reset()
+        self.position = Position(step=self.position.step, epoch=self.position.epoch + 1)
+
+    def _is_stale(self) -> bool:
+        patience = self.config.early_stopping
+        return patience is not None and self.best.stale >= patience
+
+    def _should_stop(self, stop: StopRequest) -> bool:
+        """Ranks agree every tenth step, so that asking costs nothing."""
+        if self.ranks.world > 1 and self.position.step % 10:
+            return False
+        return self.ranks.any(stop.signal is not None)
+
+    def _obey(self, stop: StopRequest) -> None:
+        if self.ranks.any(stop.signal is not None):
+            raise InterruptedRunError(stop.signal or 15, step=self.position.step)
+
+    # ---- stopping and going on ------------------------------------------------------------------
+
+    def weights(self) -> dict[str, Tensor]:
+        """The weights to use: the average, where one is kept."""
+        network = self.method.network
+        return network.state_dict() if self.ema is None else self.ema.state_dict()
+
+    def state(self) -> TrainingState:
+        """All that `restore` needs besides the weights to go on as if nothing had happened."""
+        tensors, scalars = optimizer_state(self.optimizer)
+        named = {f"optimizer.{name}": tensor for name, tensor in tensors.items()}
+        named["meter.sums"] = self.meter.sums
+        if self.ema is not None:
+            raw = self.method.network.state_dict()
+            named |= {f"network.{name}": tensor for name, tensor in raw.items()}
+        values: dict[str, Any] = {
+            "position": cattrs.unstructure(self.position),
+            "best": cattrs.unstructure(self.best),
+            "optimizer": scalars,
+            "schedule": self.schedule.state(),
+            "scaler": self.scaler.state_dict(),
+        }
+        return TrainingState(tensors=named, values=values)
+
+    def restore(self, weights: dict[str, Tensor], state: TrainingState) -> None:
+        """Takes up what `weights` and `state` gave."""
+
+        def under(prefix: str) -> dict[str, Tensor]:
+            return {
+                name.removeprefix(prefix): tensor
+                for name, tensor in state.tensors.items()
+                if name.startswith(prefix)
+            }
+
+        network, values = self.method.network, state.values
+        network.load_state_dict(weights if self.ema is None else under("network."))
+        if self.ema is not None:
+            self.ema.load_state_dict(weights)
+        load_optimizer_state(self.optimizer, under("optimizer."), values["optimizer"])
+        self.schedule.load(values["schedule"])
+        if self.scaler.is_enabled():
+            self.scaler.load_state_dict(cast(dict[str, Any], values["scaler"]))
+        self.meter.sums.copy_(state.tensors["meter.sums"])
+        self.position = cattrs.structure(values["position"], Position)
+        self.best = cattrs.structure(values["best"], Best)

@@ -1,0 +1,108 @@
+"""What the terminal shows while a network trains."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+from typing import Protocol, Self
+
+import torch
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from residua.training.meter import Meter
+from residua.training.record import EpochRecord, peak_memory
+
+_SECONDS_BETWEEN_READS = 0.5
+
+
+class Observer(Protocol):
+    """Whoever watches a run; the loop calls it and knows no more of it."""
+
+    def start(self, *, total_steps: int, done: int) -> None: ...
+
+    def step(self, epoch: int, step: int, samples: int, meter: Meter) -> None: ...
+
+    def epoch(self, record: EpochRecord) -> None: ...
+
+
+class Silent:
+    """Watches nothing: for ranks that do not print, and for Python callers who ask for quiet."""
+
+    def start(self, *, total_steps: int, done: int) -> None: ...
+
+    def step(self, epoch: int, step: int, samples: int, meter: Meter) -> None: ...
+
+    def epoch(self, record: EpochRecord) -> None: ...
+
+
+class Display:
+    """A line for each epoch, and under them a bar with loss, accuracy, speed, time left, memory.
+
+    Sums are read from the device twice a second at most, so that watching costs nothing. Where
+    the output is not a terminal, only the epoch lines appear.
+    """
+
+    def __init__(self, console: Console, *, epochs: int, device: torch.device) -> None:
+        self.console = console
+        self.epochs = epochs
+        self.device = device
+        self._progress = Progress(
+            TextColumn("epoch {task.fields[epoch]:>3}"),
+            BarColumn(bar_width=24),
+            TextColumn("{task.completed:.0f}/{task.total:.0f}"),
+            TextColumn("{task.fields[facts]}"),
+            TimeRemainingColumn(compact=True),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+        self._task: TaskID | None = None
+        self._read = 0.0
+        self._seen = 0
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._progress.stop()
+
+    def start(self, *, total_steps: int, done: int) -> None:
+        self._task = self._progress.add_task(
+            "", total=total_steps, completed=done, epoch="", facts=""
+        )
+        self._read = time.monotonic()
+
+    def step(self, epoch: int, step: int, samples: int, meter: Meter) -> None:
+        self._seen += samples
+        elapsed = time.monotonic() - self._read
+        if elapsed < _SECONDS_BETWEEN_READS or self._task is None:
+            return
+        scores = Meter.scores(meter.sums)
+        facts = (
+            f"loss {scores.loss:.3f}  acc {scores.accuracy:6.1%}  {self._seen / elapsed:,.0f}/s  "
+            f"{peak_memory(self.device) / 2**30:.1f} GiB"
+        )
+        self._progress.update(self._task, completed=step, epoch=epoch + 1, facts=facts)
+        self._read, self._seen = time.monotonic(), 0
+
+    def epoch(self, record: EpochRecord) -> None:
+        line = (
+            f"epoch {record.epoch:>3}/{self.epochs}  lr {record.lr:.2g}  "
+            f"train loss {record.train.loss:.3f} acc {record.train.accuracy:6.1%}"
+        )
+        if record.validation is not None:
+            scores = record.validation
+            line += f"  val loss {scores.loss:.3f} acc {scores.accuracy:6.1%}"
+        line += (
+            f"  {record.samples_per_second:,.0f}/s  {record.seconds:.1f} s  "
+            f"{record.peak_memory_bytes / 2**30:.1f} GiB"
+        )
+        self.console.print(line, highlight=False, soft_wrap=True)
+        self._read, self._seen = time.monotonic(), 0

@@ -1,0 +1,28 @@
+"""Augmentation that makes no sense is refused with the name of the setting."""
+
+import pytest
+
+from residua.augment.config import AugmentConfig
+from residua.errors import UsageError
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"flip": 1.5},
+        {"erasing": -0.1},
+        {"padding": -1},
+        {"mixup": -1.0},
+        {"scale": (0.0, 1.0)},
+        {"scale": (0.8, 0.2)},
+        {"ratio": (2.0, 1.0)},
+        {"jitter": (0.1, 0.1, -0.1, 0.1)},
+        {"jitter": (0.1, 0.1, 0.1, 0.6)},
+        {"rand_count": 0},
+        {"rand_magnitude": 31.0},
+    ],
+    ids=str,
+)
+def test_refused(wrong: dict[str, object]) -> None:
+    with pytest.raises(UsageError, match=next(iter(wrong))):
+        AugmentConfig(**wrong)

@@ -1,0 +1,198 @@
+"""What holds for every network in the catalog.
+
+Whole networks are built on the meta device, where memory costs nothing; what must be computed is
+computed on each row cut down to one thin block a stage, which keeps all that is special about it.
+"""
+
+import copy
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from residua.errors import InputShapeError, UsageError
+from residua.networks.catalog import (
+    build,
+    get_spec,
+    list_models,
+    spec_from_json,
+    spec_to_json,
+)
+from residua.networks.weights import load_state
+
+NAMES = list_models()
+RANKS = (1, 2)
+SIZES = (37, 33)
+
+
+def thin(name, **changes):
+    spec = get_spec(name)
+    widths = tuple(width // 4 for width in spec.widths)
+    depths = tuple(1 for _ in spec.depths)
+    return replace(spec, widths=widths, depths=depths, num_classes=4, **changes)
+
+
+def unique_thin_names():
+    """One name for each thin network; depth is all that sets the others apart."""
+    content = {replace(thin(name), name="", reference=""): name for name in reversed(NAMES)}
+    return sorted(content.values(), key=NAMES.index)
+
+
+THIN = unique_thin_names()
+
+
+def inputs(spec, batch=2, sizes=SIZES):
+    generator = torch.Generator().manual_seed(0)
+    return torch.randn(batch, spec.in_chans, *sizes[: spec.rank], generator=generator)
+
+
+@pytest.fixture(params=RANKS, ids=["1d", "2d"])
+def rank(request):
+    return request.param
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_shapes_at_full_width(name, rank):
+    spec = replace(get_spec(name), rank=rank, in_chans={1: 1, 2: 3}[rank])
+    spec = replace(spec, depths=tuple(min(depth, 2) for depth in spec.depths))
+    with torch.device("meta"):
+        network = build(spec)
+    x, maps = network.forward_intermediates(torch.empty(2, spec.in_chans, *SIZES[:rank]).to("meta"))
+    for row, feature in zip(network.feature_info, maps, strict=True):
+        assert feature.shape[:2] == (2, row.channels)
+        assert feature.shape[2:] == tuple(math.ceil(s / row.reduction) for s in SIZES[:rank])
+    assert x.shape == maps[-1].shape
+    assert network.num_features == network.feature_info[-1].channels
+    assert network.forward_head(x).shape == (2, spec.num_classes)
+    assert network.forward_head(x, pre_logits=True).shape == (2, network.num_features)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_spec_survives_json_and_the_network_follows_it(name):
+    spec = replace(get_spec(name), num_classes=3, drop_rate=0.25)
+    assert spec_from_json(spec_to_json(spec)) == spec
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_stages_cover_every_parameter_once(name):
+    with torch.device("meta"):
+        network = build(get_spec(name))
+    stages = network.stages()
+    assert [stage.name for stage in stages] == [*(r.name for r in network.feature_info), "head"]
+    found = [p for stage in stages for module in stage.modules for p in module.parameters()]
+    assert len(found) == len({id(p) for p in found}) == len(list(network.parameters()))
+    assert stages[-1].modules[-1] is network.get_classifier()
+    assert network.get_submodule(network.input_name).weight.shape[1] == network.spec.in_chans
+
+
+@pytest.mark.parametrize("in_chans", [1, 3, 5])
+@pytest.mark.parametrize("name", THIN)
+def test_forward_and_backward(name, rank, in_chans):
+    torch.manual_seed(0)
+    spec = thin(name, rank=rank, in_chans=in_chans, drop_rate=0.1, drop_path_rate=0.1)
+    network = build(spec)
+    logits = network(inputs(spec, batch=4))
+    assert logits.shape == (4, 4)
+    torch.nn.functional.cross_entropy(logits, torch.tensor([0, 1, 2, 3])).backward()
+    for key, parameter in network.named_parameters():
+        assert parameter.grad is not None, key
+        assert parameter.grad.isfinite().all(), key
+
+
+@pytest.mark.parametrize("name", THIN)
+def test_features_and_head(name, rank):
+    torch.manual_seed(0)
+    network = build(thin(name, rank=rank)).eval()
+    x = inputs(network.spec)
+    features = network.forward_features(x)
+    assert torch.equal(network.forward_head(features), network(x))
+    pre_logits = network.forward_head(features, pre_logits=True)
+    assert torch.equal(network.get_classifier()(pre_logits), network(x))
+    last, maps = network.forward_intermediates(x, [-1, 0])
+    assert torch.equal(last, features)
+    assert torch.equal(maps[1], features)
+    assert [m.shape[1] for m in maps] == [network.feature_info[i].channels for i in (0, -1)]
+    extractor = network.features_only([1])
+    assert [m.shape[1] for m in extractor(x)] == [network.feature_info[1].channels]
+    with pytest.raises(UsageError, match="no such stage"):
+        network.forward_intermediates(x, [len(network.feature_info)])
+
+
+@pytest.mark.parametrize("name", THIN)
+def test_head_reset(name):
+    network = build(thin(name)).double().eval()
+    network.reset_classifier(7)
+    assert network.spec.num_classes == 7
+    x = inputs(network.spec).double()
+    assert network(x).shape == (2, 7)
+    network.reset_classifier(0)
+    assert torch.equal(
+        network(x), network.forward_head(network.forward_features(x), pre_logits=True)
+    )
+    assert build(network.spec).state_dict().keys() == network.state_dict().keys()
+
+
+@pytest.mark.parametrize("name", THIN)
+def test_save_and_load(name, rank, tmp_path):
+    torch.manual_seed(0)
+    network = build(thin(name, rank=rank))
+    x = inputs(network.spec, batch=4)
+    network(x)  # batch statistics that are not those of a new network
+    save_file(network.state_dict(), tmp_path / "model.safetensors")
+    again = build(spec_from_json(spec_to_json(network.spec)))
+    load_state(again, load_file(tmp_path / "model.safetensors"), where="file")
+    assert torch.equal(again.eval()(x), network.eval()(x))
+
+
+@pytest.mark.parametrize("name", THIN)
+def test_checkpointing_changes_nothing(name):
+    torch.manual_seed(0)
+    plain = build(thin(name, drop_rate=0.3, drop_path_rate=0.3))
+    saving = copy.deepcopy(plain)
+    saving.use_checkpointing()
+    x = inputs(plain.spec, batch=4)
+    for network in (plain, saving):
+        torch.manual_seed(1)
+        network(x).square().sum().backward()
+    for (key, a), b in zip(plain.named_parameters(), saving.parameters(), strict=True):
+        assert torch.equal(a.grad, b.grad), key
+    for (key, a), b in zip(plain.named_buffers(), saving.buffers(), strict=True):
+        assert torch.equal(a, b), key
+
+
+@pytest.mark.parametrize("name", THIN)
+def test_inference_does_not_depend_on_the_batch_or_change_the_input(name, rank):
+    torch.manual_seed(0)
+    network = build(thin(name, rank=rank)).double().eval()
+    x = inputs(network.spec, batch=3).double()
+    before = x.clone()
+    whole = network(x)
+    assert torch.equal(x, before)
+    torch.testing.assert_close(torch.cat([network(sample[None]) for sample in x]), whole)
+
+
+@pytest.mark.parametrize("name", THIN)
+@pytest.mark.parametrize("size", [1, 2, 5])
+def test_tiny_inputs_work_down_to_the_smallest_size(name, size):
+    network = build(thin(name)).eval()
+    if size >= network.min_size:
+        assert network(inputs(network.spec, sizes=(size, size))).isfinite().all()
+
+
+@pytest.mark.parametrize("name", THIN)
+def test_wrong_inputs_say_what_was_expected(name, rank):
+    network = build(thin(name, rank=rank))
+    shape = (2, 3, *SIZES[:rank])
+    wrong = {
+        "channels": torch.zeros(2, 4, *SIZES[:rank]),
+        "rank": torch.zeros(*shape, 5),
+        "unbatched": torch.zeros(shape[1:]),
+        "integers": torch.zeros(shape, dtype=torch.uint8),
+        "empty": torch.zeros(2, 3, *(0, 4)[:rank]),
+    }
+    for x in wrong.values():
+        with pytest.raises(InputShapeError) as caught:
+            network(x)
+        assert str(list(x.shape)) in str(caught.value)

@@ -1,0 +1,158 @@
+"""Loading: files, layouts, mismatches, adaptation."""
+
+import os
+import pickle
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from residua.errors import CheckpointError, UsageError, WeightsError
+from residua.networks.catalog import create_model
+from residua.networks.weights import LoadResult, load_state, load_weights, read_state
+
+
+@pytest.fixture
+def network():
+    return create_model("resnet20", num_classes=10)
+
+
+@pytest.fixture
+def state():
+    torch.manual_seed(1)
+    return create_model("resnet20", num_classes=10).state_dict()
+
+
+def same(network, state):
+    own = network.state_dict()
+    return own.keys() == state.keys() and all(torch.equal(own[k], v) for k, v in state.items())
+
+
+def test_safetensors_file_and_folder(tmp_path, network, state):
+    save_file(state, tmp_path / "model.safetensors")
+    for source in (tmp_path / "model.safetensors", str(tmp_path)):
+        fresh = create_model("resnet20", num_classes=10)
+        assert load_weights(fresh, source) == LoadResult(where=str(source))
+        assert same(fresh, state)
+
+
+@pytest.mark.parametrize("wrapper", [None, "state_dict", "model"])
+@pytest.mark.parametrize("prefix", ["", "module.", "_orig_mod."])
+def test_torch_files_with_wrappers_and_prefixes(tmp_path, network, state, wrapper, prefix):
+    content = {prefix + key: value for key, value in state.items()}
+    torch.save({wrapper: content, "epoch": 3} if wrapper else content, tmp_path / "a.pth")
+    load_weights(network, tmp_path / "a.pth")
+    assert same(network, state)
+
+
+class Malicious:
+    def __reduce__(self):
+        return os.mkdir, ("ran",)
+
+
+def test_pickles_are_refused_without_running(tmp_path, network, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    torch.save({"model": Malicious()}, tmp_path / "a.pt")
+    (tmp_path / "b.pt").write_bytes(pickle.dumps(Malicious()))
+    for name in ("a.pt", "b.pt"):
+        with pytest.raises(WeightsError, match="pickled objects") as caught:
+            load_weights(network, tmp_path / name)
+        assert "\n" not in str(caught.value)
+    assert not (tmp_path / "ran").exists()
+
+
+def test_files_that_are_no_weights(tmp_path, network):
+    (tmp_path / "a.safetensors").write_bytes(b"nothing")
+    (tmp_path / "b.pt").write_bytes(b"")
+    (tmp_path / "c.pt").write_bytes(b"PK\x03\x04 truncated")
+    for name in ("a.safetensors", "b.pt", "c.pt"):
+        with pytest.raises(WeightsError, match=name):
+            load_weights(network, tmp_path / name)
+    torch.save([torch.zeros(1)], tmp_path / "d.pt")
+    torch.save({"epoch": 3}, tmp_path / "e.pt")
+    for name in ("d.pt", "e.pt"):
+        with pytest.raises(WeightsError, match="no state dict"):
+            load_weights(network, tmp_path / name)
+
+
+def test_absent_sources(tmp_path):
+    with pytest.raises(CheckpointError, match=r"gone\.pt"):
+        read_state(tmp_path / "gone.pt")
+    with pytest.raises(CheckpointError, match=r"model\.safetensors"):
+        read_state(tmp_path)
+    for name in ("torchvision/resnet50", "hf-hub:timm/resnet50.a1_in1k"):
+        with pytest.raises(UsageError, match="not on this machine"):
+            read_state(name)
+
+
+def test_mismatch_counts_names_and_leaves_the_network_alone(network, state):
+    before = {key: value.clone() for key, value in network.state_dict().items()}
+    del state["conv1.weight"]
+    state["extra.weight"] = torch.zeros(1)
+    state["bn1.bias"] = torch.zeros(3)
+    with pytest.raises(WeightsError) as caught:
+        load_state(network, state, where="here.pt")
+    line = str(caught.value)
+    assert "1 missing: conv1.weight" in line
+    assert "1 unexpected: extra.weight" in line
+    assert "1 of another shape: bn1.bias [3] instead of [16]" in line
+    assert "here.pt" in line
+    assert same(network, before)
+
+
+def test_many_missing_keys_are_cut(network):
+    with pytest.raises(WeightsError, match=r"\d+ missing: (\S+, ){5}\.\.\.;"):
+        load_state(network, {"a": torch.zeros(1)}, where="x")
+
+
+def test_other_class_count_needs_adapt(state):
+    network = create_model("resnet20", num_classes=3)
+    fresh = network.fc.weight.clone()
+    with pytest.raises(WeightsError, match="adapt=True"):
+        load_state(network, state, where="x")
+    result = load_state(network, state, where="x", adapt=True)
+    assert result.fresh == ("fc.weight", "fc.bias")
+    assert torch.equal(network.fc.weight, fresh)
+    assert torch.equal(network.conv1.weight, state["conv1.weight"])
+
+
+def test_headless_networks_and_states(state):
+    headless = create_model("resnet20", num_classes=0)
+    result = load_state(headless, state, where="x", adapt=True)
+    assert (result.fresh, result.dropped) == ((), ("fc.weight", "fc.bias"))
+    network = create_model("resnet20", num_classes=3)
+    result = load_state(network, headless.state_dict(), where="x", adapt=True)
+    assert result.fresh == ("fc.weight", "fc.bias")
+
+
+@pytest.mark.parametrize("channels", [1, 2, 5, 6])
+def test_other_channels_respond_alike_to_gray(state, channels):
+    gray = torch.randn(2, 1, 8, 8)
+    three = create_model("resnet20", num_classes=10).eval()
+    load_state(three, state, where="x")
+    other = create_model("resnet20", num_classes=10, in_chans=channels).eval()
+    result = load_state(other, state, where="x", adapt=True)
+    assert result.adapted == ("conv1.weight",)
+    if channels in (1, 6):  # whole copies of the three filters: exactly the same response
+        torch.testing.assert_close(
+            other(gray.expand(-1, channels, -1, -1)), three(gray.expand(-1, 3, -1, -1))
+        )
+    else:
+        expected = state["conv1.weight"].repeat(1, 2, 1, 1)[:, :channels] * (3 / channels)
+        torch.testing.assert_close(other.conv1.weight.data, expected)
+
+
+def test_adapt_does_not_hide_another_network(state):
+    with pytest.raises(WeightsError, match="missing"):
+        load_state(create_model("resnet32", num_classes=10), state, where="x", adapt=True)
+
+
+def test_old_files_without_batch_counters(network, state):
+    old = {key: value for key, value in state.items() if "num_batches" not in key}
+    load_state(network, old, where="x")
+    assert torch.equal(network.conv1.weight, state["conv1.weight"])
+
+
+def test_other_precision_is_converted(network, state):
+    load_state(network, {k: v.bfloat16() for k, v in state.items()}, where="x")
+    assert network.conv1.weight.dtype == torch.float32
