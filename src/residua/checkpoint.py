@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
@@ -34,8 +35,8 @@ from residua.networks.weights import load_state
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from residua.networks.catalog import Spec
     from residua.networks.network import Network
-    from residua.networks.spec import Spec
 
 FORMAT = 1
 _JSON, _MODEL, _TRAINING = "checkpoint.json", "model.safetensors", "training.safetensors"
@@ -140,9 +141,10 @@ def _write_tensors(tensors: Mapping[str, Tensor], path: Path) -> None:
     try:
         save_file(plain, path)
     except SafetensorError as error:
-        if "os error 28" in str(error).lower():  # its way to say ENOSPC
-            raise OSError(28, "No space left on device", str(path)) from error
-        raise
+        number = re.search(r"os error (\d+)", str(error))  # its way to pass on errno
+        if number is None:
+            raise
+        raise OSError(int(number[1]), str(error), str(path)) from error
     with path.open("rb") as file:
         os.fsync(file.fileno())
 

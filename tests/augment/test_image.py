@@ -125,6 +125,13 @@ def test_nothing_asked_is_nothing_done() -> None:
     assert torch.equal(result.inputs, batch.inputs.float() / 255)
 
 
+@pytest.mark.parametrize("crop", ["none", "pad", "resized"])
+def test_a_batch_whose_samples_all_went_missing_stays_empty(crop: str) -> None:
+    result = view(make_batch(0, 3, 10, 10), (8, 8), crop=crop, mixup=1.0, cutmix=1.0, **EVERYTHING)
+    assert result.inputs.shape == (0, 3, 8, 8)
+    assert result.targets.shape == (0, 4)
+
+
 def test_auto_shifts_small_pictures_and_crops_large_ones() -> None:
     for size, crop in (((28, 28), "pad"), ((64, 64), "pad"), ((64, 65), "resized")):
         assert ImageAugment(config=AugmentConfig(), size=size, num_classes=2).crop == crop

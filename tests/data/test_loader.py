@@ -358,3 +358,13 @@ def test_fashion_mnist_in_a_known_order(shared_data):
 
     with gzip.open(shared_data / "fashion-mnist" / "t10k-images-idx3-ubyte.gz") as file:
         assert digest.digest() == hashlib.sha256(file.read()[16:]).digest()
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("data", [{}, STREAMED | {"workers": 2}])
+def test_pinned_batches_are_the_same_bits(folder, reference, data):
+    loader = make(folder, data=data, pin=True)
+    for step, expected in zip(loader.epoch(0), reference[0], strict=True):
+        (part,) = step.parts
+        assert all(t.is_pinned() for t in (part.inputs, part.targets, part.ids, part.aspects))
+        assert (step.total, bits(part)) == expected

@@ -53,7 +53,7 @@ class Malicious:
 def test_pickles_are_refused_without_running(tmp_path, network, monkeypatch):
     monkeypatch.chdir(tmp_path)
     torch.save({"model": Malicious()}, tmp_path / "a.pt")
-    (tmp_path / "b.pt").write_bytes(pickle.dumps(Malicious()))
+    (tmp_path / "b.pt").write_bytes(pickle.dumps(Malicious(), protocol=2))
     for name in ("a.pt", "b.pt"):
         with pytest.raises(WeightsError, match="pickled objects") as caught:
             load_weights(network, tmp_path / name)
@@ -156,3 +156,30 @@ def test_old_files_without_batch_counters(network, state):
 def test_other_precision_is_converted(network, state):
     load_state(network, {k: v.bfloat16() for k, v in state.items()}, where="x")
     assert network.conv1.weight.dtype == torch.float32
+
+
+def hugging_face_key(key):
+    """The key as transformers 4 has it in ResNetForImageClassification."""
+    if key.startswith("fc."):
+        return key.replace("fc.", "classifier.1.")
+    kinds = {"conv": "convolution", "bn": "normalization"}
+    first, *rest = key.split(".")
+    if not first.startswith("layer"):
+        return f"resnet.embedder.embedder.{kinds[first[:-1]]}.{rest[0]}"
+    block, part, end = rest[0], rest[1], rest[-1]
+    place = f"resnet.encoder.stages.{int(first[5:]) - 1}.layers.{block}"
+    if part == "downsample":
+        return f"{place}.shortcut.{('convolution', 'normalization')[int(rest[2])]}.{end}"
+    return f"{place}.layer.{int(part[-1]) - 1}.{kinds[part[:-1]]}.{end}"
+
+
+@pytest.mark.parametrize("name", ["resnet18", "resnet50"])
+def test_transformers_layout(name):
+    with torch.device("meta"):
+        network = create_model(name)
+    theirs = [hugging_face_key(key) for key in network.state_dict()]
+    assert "resnet.encoder.stages.1.layers.0.shortcut.normalization.running_var" in theirs
+    assert [network.translate_key(key) for key in theirs] == list(network.state_dict())
+    assert [network.translate_key(key) for key in network.state_dict()] == list(
+        network.state_dict()
+    )

@@ -89,7 +89,7 @@ def hue(images: Tensor, turn: Tensor) -> Tensor:
     value, least = images.amax(dim=1), images.amin(dim=1)
     sextants = (_sextants(images, value, value - least) + 6 * turn[:, None, None])[:, None]
     # Each channel follows the same trapezoid of the hue, displaced by two sextants (Smith, 1978).
-    offsets = torch.tensor([5.0, 3.0, 1.0], device=images.device).view(1, 3, 1, 1)
+    offsets = torch.arange(5.0, 0.0, -2.0, device=images.device).view(1, 3, 1, 1)
     k = (sextants + offsets).remainder_(6)
     trapezoid = torch.minimum(k, 4 - k).clamp_(0, 1)
     return torch.addcmul(value[:, None], (least - value)[:, None], trapezoid).clamp_(0, 1)

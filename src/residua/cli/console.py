@@ -63,20 +63,25 @@ def format_count(number: int) -> str:
 
 
 def format_scaled(number: float) -> str:
-    """Three digits and a decimal prefix: ``4.09 G``, ``118 M``, ``640``."""
+    """Three digits of a number from 0 up, and a decimal prefix: ``4.09 G``, ``118 M``, ``640``."""
     return _scaled(number, 1000, ("", "k", "M", "G", "T", "P"))
 
 
 def format_bytes(number: float) -> str:
-    """Three digits and a binary unit: ``42.3 MiB``."""
+    """Three digits of a number from 0 up, and a binary unit: ``42.3 MiB``."""
     return _scaled(number, 1024, ("B", "KiB", "MiB", "GiB", "TiB"))
 
 
 def _scaled(number: float, base: int, units: Sequence[str]) -> str:
     unit = 0
-    while unit < len(units) - 1 and float(f"{number:.3g}") >= base:
+    while unit < len(units) - 1 and max(number, _rounded(number)) >= base:
         number, unit = number / base, unit + 1
     if unit == 0:
         return f"{number:g} {units[0]}".rstrip()
-    digits = max(0, 2 - len(str(int(number))) + 1)
-    return f"{number:.{digits}f} {units[unit]}"
+    decimals = max(0, 3 - len(str(int(_rounded(number)))))
+    return f"{number:.{decimals}f} {units[unit]}"
+
+
+def _rounded(number: float) -> float:
+    """``number`` to three digits."""
+    return float(f"{number:.3g}")

@@ -169,26 +169,26 @@ def _print(kind: str, found: Sequence[_Any]) -> None:
     if not found:
         out.print(f"there are no {kind} yet")
         return
-    narrow = out.width < _PAPERS_FROM
+    narrow = out.width < _WIDE
     if isinstance(found[0], Entry):
         table = console.table((kind, "left"), ("", "left"))
     else:
-        table = console.table(*(_COLUMNS[:-1] if narrow else _COLUMNS))
+        table = console.table(*(_COLUMNS[:4] if narrow else _COLUMNS))
     for entry in found:
         cells = _cells(entry)
         table.add_row(*cells[: len(table.columns)])
     out.print(table)
 
 
-_PAPERS_FROM = 120
-"""Columns that a terminal needs to show papers too."""
+_WIDE = 120
+"""Columns that a terminal needs for all facts about networks; with less it shows the first four."""
 
 _COLUMNS: tuple[tuple[str, Literal["left", "right"]], ...] = (
     ("network", "left"),
     ("blocks", "left"),
+    ("parameters", "right"),
     ("input", "right"),
     ("classes", "right"),
-    ("parameters", "right"),
     ("paper", "left"),
 )
 
@@ -199,9 +199,9 @@ def _cells(entry: _Any) -> tuple[str, ...]:
     return (
         entry.name,
         entry.blocks,
+        console.format_count(entry.parameters),
         "×".join(map(str, entry.input)),
         console.format_count(entry.classes),
-        console.format_count(entry.parameters),
         _paper(entry.reference),
     )
 

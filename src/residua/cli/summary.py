@@ -49,6 +49,8 @@ class Summary:
     def run(self) -> int:
         from residua.networks.summary import block_input_shape, summarize
 
+        if self.depth is not None and self.depth < 1:
+            raise UsageError("--depth does not fit", expected="at least 1", received=self.depth)
         network, shape = self._network()
         inner = network
         if self.block is not None:
@@ -70,9 +72,11 @@ class Summary:
 
         spec = get_spec(self.network)
         shape = self.input or _usual_input(spec, self.rank or 2)
+        if self.rank not in (None, 1, 2):
+            raise UsageError("--rank does not fit", expected="1 or 2", received=self.rank)
         if len(shape) not in (2, 3) or (self.rank and len(shape) != self.rank + 1):
-            expected = {1: "2 numbers", 2: "3 numbers"}.get(self.rank or 0, "2 or 3 numbers")
-            raise UsageError("--input does not fit", expected=expected, received=list(shape))
+            numbers = f"{self.rank + 1} numbers" if self.rank else "2 or 3 numbers"
+            raise UsageError("--input does not fit", expected=numbers, received=list(shape))
         classes = spec.num_classes if self.classes is None else self.classes
         chans = spec.in_chans if self.block is not None and self.input else shape[0]
         spec = replace(spec, num_classes=classes, in_chans=chans, rank=len(shape) - 1)

@@ -5,12 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Protocol, TypeVar, cast
 
 import tyro
 
 from residua.recipes.presets import preset
 from residua.recipes.recipe import Recipe
+
+
+class TakesRecipe(Protocol):
+    """A verb that trains: made from data, the name of a recipe, and the recipe."""
+
+    def __init__(self, *, data: str, recipe: str, config: Recipe) -> None: ...
+
+
+T = TypeVar("T", bound=TakesRecipe)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,14 +56,18 @@ class Train:
 
 def parse(arguments: Sequence[str]) -> Train:
     """The command, with the defaults of the recipe that it names."""
+    return with_recipe_defaults(Train, arguments, prog="residua train")
+
+
+def with_recipe_defaults(command: type[T], arguments: Sequence[str], *, prog: str) -> T:
+    """``command`` parsed twice over: --recipe decides the other options' defaults."""
     name = _recipe_name(arguments)
-    command = tyro.conf.OmitArgPrefixes[tyro.conf.FlagCreatePairsOff[Train]]
-    default = Train(data=tyro.MISSING, recipe=name, config=preset(name))
-    return tyro.cli(command, args=arguments, prog="residua train", default=default)
+    default = command(data=tyro.MISSING, recipe=name, config=preset(name))
+    flat = tyro.conf.OmitArgPrefixes[tyro.conf.FlagCreatePairsOff[command]]
+    return cast(T, tyro.cli(flat, args=arguments, prog=prog, default=default))
 
 
 def _recipe_name(arguments: Sequence[str]) -> str:
-    """What follows --recipe: it decides the other options' defaults, so it is read first."""
     for position, argument in enumerate(arguments):
         if argument.startswith("--recipe="):
             return argument.partition("=")[2]

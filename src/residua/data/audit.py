@@ -5,9 +5,7 @@ Legend: n samples, k classes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -15,10 +13,9 @@ import numpy.typing as npt
 from residua.batch import Split
 from residua.data.dataset import Dataset
 from residua.data.duplicates import exact_groups, near_pairs
+from residua.data.findings import SEVERITIES, Audit, ClassCount, Finding, PictureFacts, SplitCount
 from residua.data.fingerprints import Fingerprints, take_fingerprints
-
-Severity = Literal["error", "warning", "info"]
-_SEVERITIES: tuple[Severity, ...] = ("error", "warning", "info")
+from residua.data.storage import Progress
 
 FEW = 5
 """Training samples below which a class can hardly be learnt."""
@@ -28,92 +25,13 @@ SMALL_TEST = 100
 """Test samples below which the interval of an accuracy is some 20 points wide."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """One thing that is worth knowing.
-
-    Attributes:
-        severity: ``error`` spoils a run or its numbers, ``warning`` may.
-        code: A short fixed name for programs.
-        message: One line for people.
-        keys: The samples concerned; those that belong together form one tuple.
-    """
-
-    severity: Severity
-    code: str
-    message: str
-    keys: tuple[tuple[str, ...], ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SplitCount:
-    """A split: whether the source names it or it was drawn, and its samples."""
-
-    name: str
-    official: bool
-    n: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClassCount:
-    """A class and its samples in each split, in the order of `Audit.splits`."""
-
-    name: str
-    counts: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PictureFacts:
-    """The readable pictures.
-
-    Attributes:
-        n: How many there are.
-        heights, widths: Least, median, largest.
-        sizes: How many different sizes.
-        usual_size: Height and width of the most frequent size.
-        usual_n: How many pictures have it.
-        modes: For each mode as stored ("RGB", "L", "CMYK"), how many have it.
-    """
-
-    n: int
-    heights: tuple[int, int, int]
-    widths: tuple[int, int, int]
-    sizes: int
-    usual_size: tuple[int, int]
-    usual_n: int
-    modes: dict[str, int]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Audit:
-    """The result of `audit`; plain values that travel as JSON.
-
-    Attributes:
-        pictures: None where no picture can be read.
-        findings: Errors first.
-    """
-
-    name: str
-    n: int
-    channels: int
-    splits: tuple[SplitCount, ...]
-    classes: tuple[ClassCount, ...]
-    pictures: PictureFacts | None
-    findings: tuple[Finding, ...]
-
-    @property
-    def ok(self) -> bool:
-        """Whether nothing was found that would spoil a run."""
-        return all(finding.severity != "error" for finding in self.findings)
-
-
 def audit(
     dataset: Dataset,
     *,
     strict: bool = False,
     similarity: float | None = None,
     threads: int | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> Audit:
     """Decodes every picture once and looks for what spoils a run or its numbers.
 
@@ -150,7 +68,7 @@ def audit(
             for i, name in enumerate(dataset.schema.classes)
         ),
         pictures=_facts(prints),
-        findings=tuple(sorted(findings, key=lambda each: _SEVERITIES.index(each.severity))),
+        findings=tuple(sorted(findings, key=lambda each: SEVERITIES.index(each.severity))),
     )
 
 
@@ -290,11 +208,12 @@ def _exact(dataset: Dataset, prints: Fingerprints) -> Iterator[Finding]:
     conflicting: list[tuple[str, ...]] = []
     by_splits: dict[tuple[Split, ...], list[tuple[str, ...]]] = {}
     for group in groups:
-        names = tuple(keys[row] for row in group.tolist())
-        known = labels[group][labels[group] >= 0]
+        rows: list[int] = group[np.argsort(places[group], kind="stable")].tolist()
+        names = tuple(keys[row] for row in rows)
+        known = labels[rows][labels[rows] >= 0]
         if len(np.unique(known)) > 1:
             conflicting.append(names)
-        among = tuple(splits[place] for place in np.unique(places[group]).tolist())
+        among = tuple(splits[place] for place in np.unique(places[rows]).tolist())
         by_splits.setdefault(among, []).append(names)
     if conflicting:
         yield Finding(
@@ -339,12 +258,13 @@ def _near(dataset: Dataset, prints: Fingerprints, similarity: float | None) -> I
         pairs.sort(key=lambda pair: -pair.similarity)
         if pairs:
             other = sum(int(labels[pair.held_out] != labels[pair.training]) for pair in pairs)
+            earlier = "train" if split is Split.VALIDATION else "train and validation"
             yield Finding(
                 severity="warning",
                 code="near-duplicates",
-                message=f"{_share(len(pairs), len(held_out))} {split} pictures are near duplicates "
-                f"of earlier ones (correlation from {limit:.4f}); {other:,} of them have another "
-                "label than their duplicate",
+                message=f"{_share(len(pairs), len(held_out))} {split} pictures nearly are pictures "
+                f"of {earlier} (correlation from {limit:.4f})"
+                + (f", {other:,} of them under another label" if other else ""),
                 keys=tuple((keys[pair.held_out], keys[pair.training]) for pair in pairs),
             )
         learnt = np.sort(np.concatenate([learnt, held_out]))

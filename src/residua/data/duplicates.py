@@ -1,10 +1,10 @@
 """Pictures that occur more than once: the same pixels, or nearly the same picture.
 
 Two pictures are compared by the correlation of their grey thumbnails, which brightness, contrast,
-size and compression hardly change. How alike different pictures of a data set are depends on the data
-set: trousers on black correlate at 0.97, photographs at 0.7. So a pair counts as a near duplicate
-when its distance, 1 - correlation, is at most a tenth of what is usual between a held-out picture
-and the most similar training picture, and when a finer thumbnail confirms it.
+size and compression hardly change. How alike different pictures are depends on the data set:
+trousers on black correlate at 0.97, photographs at 0.7. So a pair counts as a near duplicate when
+its distance, 1 - correlation, is at most a tenth of what is usual between a held-out picture and
+the most similar training picture, and when a finer thumbnail confirms it.
 
 Mirrored, rotated and strongly cropped copies are not found.
 
@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from residua.data.dataset import Reader
-from residua.data.fingerprints import Fingerprints, take_thumbnails
+from residua.data.fingerprints import SIDE, Fingerprints, take_thumbnails
 from residua.data.storage import Rows
 
 _USUAL_SHARE = 0.1
@@ -98,7 +98,7 @@ def _limit(best: npt.NDArray[np.float32]) -> float:
 def _comparable(prints: Fingerprints, rows: Rows) -> tuple[Rows, npt.NDArray[np.uint8]]:
     """The rows that are readable and not flat, and their thumbnails ``[*, d]``."""
     rows = rows[prints.readable[rows]]
-    flat = prints.thumbnails[rows].reshape(len(rows), -1)
+    flat = prints.thumbnails[rows].reshape(len(rows), SIDE * SIDE)
     spreads = [block.std(axis=1) for block in _blocks(flat)]
     shown = np.concatenate([np.empty(0), *spreads]) >= _FLAT
     return rows[shown], flat[shown]

@@ -6,7 +6,6 @@ pre-activation network has no ``bn1`` but a last ``norm``.
 
 from __future__ import annotations
 
-import re
 from itertools import accumulate
 
 from torch import nn
@@ -22,15 +21,8 @@ from residua.networks.layers import (
     max_pool,
 )
 from residua.networks.network import FeatureInfo, Network, Stage
+from residua.networks.resnet_layouts import our_key
 from residua.networks.resnet_specs import ResNetSpec
-
-TIMM_V2 = (
-    (r"^stem\.conv\.", "conv1."),
-    (r"^head\.fc\.", "fc."),
-    (r"^(stages\.\d+\.blocks\.\d+)\.norm(\d)\.", r"\1.bn\2."),
-    (r"^(stages\.\d+\.blocks\.\d+)\.downsample\.conv\.", r"\1.downsample.0."),
-)
-"""timm's names in its pre-activation networks, and ours; its stages count from 0."""
 
 
 class ResNet(Network):
@@ -68,9 +60,7 @@ class ResNet(Network):
         return tuple(Stage(name=name, modules=modules) for name, modules in chain)
 
     def translate_key(self, key: str) -> str:
-        for pattern, ours in TIMM_V2:
-            key = re.sub(pattern, ours, key)
-        return re.sub(r"^stages\.(\d+)\.blocks\.", lambda m: f"layer{int(m[1]) + 1}.", key)
+        return our_key(key)
 
 
 def _layers(spec: ResNetSpec) -> list[nn.Sequential]:

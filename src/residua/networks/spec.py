@@ -83,7 +83,7 @@ def fields_from_json(kind: type[S], values: dict[str, Any]) -> S:
 
 def _typed(field: str, value: Any, hint: Any) -> Any:
     """``value`` as JSON gives it, as the type that ``hint`` says."""
-    if get_origin(hint) is tuple and isinstance(value, list | tuple):
+    if get_origin(hint) is tuple and isinstance(value, list):
         return tuple(_typed(field, item, get_args(hint)[0]) for item in value)
     if not _fits(value, hint):
         raise UsageError(f"wrong value of the spec field {field}", expected=hint, received=value)
@@ -93,6 +93,6 @@ def _typed(field: str, value: Any, hint: Any) -> Any:
 def _fits(value: Any, hint: Any) -> bool:
     if get_origin(hint) is Literal:
         return value in get_args(hint)
-    if isinstance(value, bool):  # a bool is an int to Python, but not to a spec
-        return hint is bool
-    return isinstance(value, (int, float) if hint is float else hint)
+    if hint is float:
+        return type(value) in (int, float)
+    return type(value) is hint  # a bool is an int to isinstance, but not to a spec

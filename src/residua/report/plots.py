@@ -77,6 +77,7 @@ def _settings(theme: Theme) -> Any:  # keys are plain names before matplotlib 3.
         "axes.titlelocation": "left",
         "axes.titlesize": 10,
         "axes.titleweight": "bold",
+        "figure.dpi": _DPI,
         "figure.facecolor": theme.background,
         "font.size": 9,
         "grid.color": theme.grid,
@@ -84,7 +85,6 @@ def _settings(theme: Theme) -> Any:  # keys are plain names before matplotlib 3.
         "legend.fontsize": 9,
         "legend.frameon": False,
         "lines.solid_capstyle": "round",
-        "savefig.dpi": _DPI,
         "text.color": theme.text,
         "xtick.color": theme.muted,
         "xtick.labelsize": 8.5,
@@ -96,12 +96,14 @@ def _settings(theme: Theme) -> Any:  # keys are plain names before matplotlib 3.
 def render(draw: Callable[[Theme], Figure], theme: Theme) -> bytes:
     """PNG of the figure that ``draw`` makes, whatever style the user has set for matplotlib."""
     import matplotlib as mpl
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     buffer = io.BytesIO()
     with mpl.rc_context():
         mpl.rcdefaults()
         mpl.rcParams.update(_settings(theme))
-        draw(theme).savefig(buffer, format="png", metadata={"Software": None})
+        # savefig would draw everything twice
+        FigureCanvasAgg(draw(theme)).print_png(buffer, metadata={"Software": None})
     return buffer.getvalue()
 
 

@@ -38,8 +38,10 @@ def resolve(
     if augment.flip is None:
         augment = replace(augment, flip=0.0 if dataset.name in _WRITING else 0.5)
     path = recipe.data.path
-    if path != "digits" and Path(path).expanduser().exists():
+    if Path(path).expanduser().exists():
         path = str(Path(path).expanduser().resolve())  # resuming works from any folder
+    optimizer = recipe.training.optimizer
+    optimizer = replace(optimizer, lr=optimizer.peak_lr, weight_decay=optimizer.decay)
     arithmetic = choose_arithmetic(recipe.training.precision, device)
     return replace(
         recipe,
@@ -47,6 +49,9 @@ def resolve(
         augment=augment,
         data=replace(recipe.data, path=path, size=preprocess.size, channels=preprocess.channels),
         training=replace(
-            recipe.training, precision=arithmetic.name, threads=torch.get_num_threads()
+            recipe.training,
+            optimizer=optimizer,
+            precision=arithmetic.name,
+            threads=torch.get_num_threads(),
         ),
     )

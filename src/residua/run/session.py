@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
@@ -23,7 +24,7 @@ from residua.evaluation.predict import predict_split
 from residua.evaluation.results import Predictions
 from residua.losses.classification import balanced_class_weights
 from residua.methods.supervised import Supervised
-from residua.networks.catalog import create_model
+from residua.networks.catalog import Spec, create_model
 from residua.networks.network import Network
 from residua.recipes.recipe import Recipe
 from residua.run.resolve import resolve
@@ -32,6 +33,7 @@ from residua.run.terminal import Terminal
 from residua.training.distributed import Ranks
 from residua.training.loop import Trainer
 from residua.training.precision import Arithmetic, choose_arithmetic
+from residua.training.sync_norm import synchronise_norms
 from residua.training.transfer import freeze
 
 _EVALUATION_BATCH = 256
@@ -67,6 +69,7 @@ class Session:
         Raises:
             ResiduaError: For data that cannot be trained on, or an unknown network.
         """
+        recipe.training.check()
         dataset = open_dataset(recipe.data)
         if not len(dataset.rows(Split.TRAIN)):
             raise LabelError("nothing to train on", where=recipe.data.path)
@@ -119,6 +122,8 @@ class Session:
         """The loop with all that it drives."""
         recipe = self.recipe
         network = self.network()
+        if recipe.training.sync_batchnorm and self.ranks.world > 1:
+            synchronise_norms(network, self.ranks.device)
         if recipe.network.freeze:
             freeze(network, recipe.network.freeze)
         method = Supervised(
@@ -197,7 +202,7 @@ class Session:
         """What the run has reached, with all that resuming needs."""
         best, state = trainer.best.scores, trainer.state()
         return Checkpoint(
-            spec=trainer.method.network.spec,
+            spec=cast(Spec, trainer.method.network.spec),
             weights=trainer.weights(),
             schema=self.schema,
             preprocess=self.preprocess,

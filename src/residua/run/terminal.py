@@ -97,7 +97,7 @@ class Terminal:
         )
         self.say(
             f"training {training.epochs} epochs of {trainer.loader.steps_per_epoch} updates, batch "
-            f"{training.batch_size}, {optimizer.optimizer} lr {optimizer.lr:g}, "
+            f"{training.batch_size}, {optimizer.optimizer} lr {optimizer.peak_lr:g}, "
             f"{training.schedule.schedule}, crop {recipe.augment.crop}, flip {recipe.augment.flip}, "
             f"{trainer.arithmetic.name} on {session.ranks.device.type}"
             + (f" x {session.ranks.world} ranks" if session.ranks.world > 1 else "")

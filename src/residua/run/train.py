@@ -9,7 +9,6 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import torch
 import torch.distributed as dist
 
 from residua import checkpoint as checkpoints
@@ -19,11 +18,12 @@ from residua.errors import DataError
 from residua.evaluation.calibration import fit_temperature
 from residua.evaluation.evaluate import evaluate
 from residua.evaluation.predict import describe_device
-from residua.evaluation.results import Evaluation, Predictions
+from residua.evaluation.results import Evaluation
 from residua.files import write_atomically
 from residua.networks.network import Network
 from residua.recipes.recipe import Recipe
 from residua.run.folder import RunFolder, next_free
+from residua.run.reporting import write_run_report
 from residua.run.session import Session
 from residua.run.start import usable_checkpoint
 from residua.run.store import save_evaluation
@@ -218,6 +218,7 @@ def _finish(session: Session, trainer: Trainer, run: RunFolder, terminal: Termin
         checkpoints.save(final, run.final)
         _write_summary(session, trainer, chosen, run, found)
         terminal.results(found)
+        terminal.say(f"report   {write_run_report(run, terminal)}")
     session.ranks.barrier()
 
 

@@ -16,16 +16,17 @@ class OptimizerConfig:
 
     optimizer: Literal["sgd", "adamw", "lamb"] = "sgd"
     """SGD with Nesterov momentum, AdamW (Loshchilov & Hutter, 2019) or LAMB (You et al., 2020)."""
-    lr: float = 0.1
-    """Peak learning rate for a batch of `batch_size`."""
+    lr: float | None = None
+    """Peak learning rate for a batch of `batch_size`; by default sgd 0.1, adamw 0.001,
+    lamb 0.005."""
     momentum: float = 0.9
     """Momentum of SGD; beta 1 of the others."""
     nesterov: bool = True
     """Nesterov's form of momentum (SGD)."""
     beta2: float = 0.999
     """Decay of the squared gradients (AdamW, LAMB)."""
-    weight_decay: float = 5e-4
-    """L2 for SGD, decoupled for AdamW and LAMB."""
+    weight_decay: float | None = None
+    """L2 for SGD, decoupled for AdamW and LAMB; by default sgd 0.0005, adamw 0.05, lamb 0.02."""
     decay_norms: bool = False
     """Decay the weights of norms and all biases too."""
     layer_decay: float = 1.0
@@ -33,12 +34,23 @@ class OptimizerConfig:
     clip: float | None = None
     """Largest norm of the whole gradient; longer ones are scaled down."""
 
+    @property
+    def peak_lr(self) -> float:
+        """`lr`, or what is usual for the optimizer."""
+        return {"sgd": 0.1, "adamw": 1e-3, "lamb": 5e-3}[self.optimizer] if self.lr is None else self.lr
+
+    @property
+    def decay(self) -> float:
+        """`weight_decay`, or what is usual for the optimizer."""
+        usual = {"sgd": 5e-4, "adamw": 0.05, "lamb": 0.02}[self.optimizer]
+        return usual if self.weight_decay is None else self.weight_decay
+
     def check(self) -> None:
         """Raises `UsageError` for the first value that is out of its range."""
-        _require("lr", self.lr, "> 0", self.lr > 0)
+        _require("lr", self.lr, "> 0", self.peak_lr > 0)
         _require("momentum", self.momentum, "in [0, 1)", 0 <= self.momentum < 1)
         _require("beta2", self.beta2, "in [0, 1)", 0 <= self.beta2 < 1)
-        _require("weight_decay", self.weight_decay, ">= 0", self.weight_decay >= 0)
+        _require("weight_decay", self.weight_decay, ">= 0", self.decay >= 0)
         _require("layer_decay", self.layer_decay, "in (0, 1]", 0 < self.layer_decay <= 1)
         _require("clip", self.clip, "> 0", self.clip is None or self.clip > 0)
 

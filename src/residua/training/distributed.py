@@ -80,8 +80,8 @@ def choose_device(name: str) -> torch.device:
             raise UsageError(
                 "no GPU that torch can use", received=f"--device {name}", fix="Use --device cpu"
             )
-        device = torch.device("cuda", local if device.index is None else device.index)
-        if device.index is not None and device.index >= torch.cuda.device_count():
+        device = device if ":" in name else torch.device("cuda", local)
+        if device.index >= torch.cuda.device_count():
             raise UsageError(
                 "no such GPU", expected=f"0 to {torch.cuda.device_count() - 1}", received=name
             )

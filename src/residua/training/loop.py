@@ -101,7 +101,7 @@ class Trainer:
             NonFiniteError: Before an update that would spoil the weights.
             InterruptedRunError: After a signal, once all is saved.
         """
-        wrapped = self._wrapped()
+        wrapped = self.wrapped()
         observer.start(
             total_steps=self.config.epochs * self.loader.steps_per_epoch, done=self.position.step
         )
@@ -119,7 +119,8 @@ class Trainer:
         started = saved = time.monotonic()
         before = self.position.seconds
         for step in self.loader.epoch(self.position.epoch, self.position.step_in_epoch):
-            self._update(wrapped, step)
+            self.schedule.apply(self.optimizer, self.position.step)
+            self.update(wrapped, step)
             now = time.monotonic()
             self.position = replace(
                 self.position,
@@ -137,9 +138,8 @@ class Trainer:
                 self._obey(stop)
         self.guard.finish()
 
-    def _update(self, wrapped: torch.nn.Module, step: Step) -> None:
-        """One update from one batch."""
-        self.schedule.apply(self.optimizer, self.position.step)
+    def update(self, wrapped: torch.nn.Module, step: Step) -> None:
+        """One update from one batch, at the optimizer's present learning rates."""
         for number, part in enumerate(step.parts):
             batch = part.to(self.ranks.device)
             draws = draws_for(batch, seed=self.config.seed, epoch=self.position.epoch)
@@ -161,7 +161,8 @@ class Trainer:
 
     # ---- its parts ------------------------------------------------------------------------------
 
-    def _wrapped(self) -> torch.nn.Module:
+    def wrapped(self) -> torch.nn.Module:
+        """The method as its steps are called: synchronised over ranks, compiled if asked for."""
         wrapped = self.ranks.wrap(self.method)
         return torch.compile(wrapped) if self.config.compile else wrapped  # pyright: ignore
 

@@ -41,9 +41,9 @@ def parameter_groups(network: Network, config: OptimizerConfig) -> list[dict[str
     return [
         {
             "params": parameters,
-            "lr": config.lr * scale,
-            "base_lr": config.lr * scale,
-            "weight_decay": config.weight_decay if is_weight or config.decay_norms else 0.0,
+            "lr": config.peak_lr * scale,
+            "base_lr": config.peak_lr * scale,
+            "weight_decay": config.decay if is_weight or config.decay_norms else 0.0,
             "adapt": is_weight,
         }
         for (scale, is_weight), parameters in members.items()
@@ -82,12 +82,12 @@ def make_optimizer(network: Network, config: OptimizerConfig) -> Optimizer:
         case "sgd":
             nesterov = config.nesterov and config.momentum > 0
             optimizer = SGD(
-                groups, lr=config.lr, momentum=config.momentum, nesterov=nesterov, fused=True
+                groups, lr=config.peak_lr, momentum=config.momentum, nesterov=nesterov, fused=True
             )
         case "adamw":
-            optimizer = AdamW(groups, lr=config.lr, betas=betas, fused=True)
+            optimizer = AdamW(groups, lr=config.peak_lr, betas=betas, fused=True)
         case "lamb":
-            optimizer = Lamb(groups, lr=config.lr, betas=betas)
+            optimizer = Lamb(groups, lr=config.peak_lr, betas=betas)
     _allocate_state(optimizer)
     _check_layouts_once(optimizer)
     return optimizer
@@ -121,8 +121,13 @@ def _check_layouts_once(optimizer: Optimizer) -> None:
     gradient they would silently mix up elements.
     """
 
+    unchecked = True
+
     def check(*_: object) -> None:
-        handle.remove()
+        nonlocal unchecked
+        if not unchecked:
+            return
+        unchecked = False
         for name, parameter in named_parameters(optimizer):
             tensors = [*optimizer.state[parameter].values(), parameter.grad]
             for tensor in tensors:
@@ -131,7 +136,7 @@ def _check_layouts_once(optimizer: Optimizer) -> None:
                         f"{name} changed its memory format after make_optimizer"
                     )
 
-    handle = optimizer.register_step_pre_hook(check)
+    optimizer.register_step_pre_hook(check)
 
 
 def _strides(tensor: Tensor) -> list[int]:

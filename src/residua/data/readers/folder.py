@@ -56,7 +56,6 @@ class FolderReader:
 class _Class:
     name: str
     split: Split | None
-    folder: str
     pictures: list[str]
 
 
@@ -72,7 +71,7 @@ def split_folders(root: Path) -> dict[str, Split]:
 
 def has_pictures(root: Path) -> bool:
     """Whether any folder of ``root`` holds pictures, at any depth."""
-    return any(_pictures(root, name) for name in _subfolders(root))
+    return any(True for name in _subfolders(root) for _ in _walk(root, name, nested=True, above=()))
 
 
 def open_folder(root: Path) -> FolderReader:
@@ -111,8 +110,10 @@ def _find_classes(root: Path, problems: list[Problem]) -> list[_Class]:
     found: list[_Class] = []
     for name in _subfolders(root) if splits else [""]:
         if splits and name not in splits:
-            reason = f"left out: it lies beside {', '.join(splits)} and is not a split"
-            problems.append(Problem(key=name, reason=reason))
+            reason = "is a split without class folders" if name.lower() in SPLIT_NAMES else (
+                f"lies beside {', '.join(splits)} and is not a split"
+            )
+            problems.append(Problem(key=name, reason=f"left out: it {reason}"))
             continue
         found += _classes_of(root, name, splits.get(name), problems)
     return found
@@ -129,7 +130,7 @@ def _classes_of(
     found: list[_Class] = []
     for name in names:
         place = f"{branch}/{name}" if branch else name
-        each = _Class(name=name, split=split, folder=place, pictures=_pictures(root, place))
+        each = _Class(name=name, split=split, pictures=_pictures(root, place))
         if each.pictures:
             found.append(each)
         elif split in (None, Split.TRAIN):
@@ -178,21 +179,17 @@ def _is_picture(entry: os.DirEntry[str]) -> bool:
 
 def _pictures(root: Path, branch: str, *, nested: bool = True) -> list[str]:
     """Sorted paths, relative to ``root``, of the pictures in ``branch``."""
-    found: list[str] = []
-    seen: set[str] = set()
+    return sorted(_walk(root, branch, nested=nested, above=()))
 
-    def visit(place: str) -> None:
-        real = os.path.realpath(root / place)
-        if real in seen:  # a link to a folder above it
-            return
-        seen.add(real)
-        with os.scandir(root / place) as entries:
-            for entry in entries:
-                path = f"{place}/{entry.name}" if place else entry.name
-                if _is_picture(entry):
-                    found.append(path)
-                elif nested and _is_folder(entry):
-                    visit(path)
 
-    visit(branch)
-    return sorted(found)
+def _walk(root: Path, place: str, *, nested: bool, above: tuple[str, ...]) -> Iterator[str]:
+    real = os.path.realpath(root / place)
+    if real in above:  # a link to a folder that it lies in
+        return
+    with os.scandir(root / place) as entries:
+        for entry in entries:
+            path = f"{place}/{entry.name}" if place else entry.name
+            if _is_picture(entry):
+                yield path
+            elif nested and _is_folder(entry):
+                yield from _walk(root, path, nested=True, above=(*above, real))

@@ -93,6 +93,8 @@ class IdxReader:
                 with _open(part.images) as file:
                     for row in map(int, chosen):
                         yield row, _pixels(file, part, row - first)
+                    if chosen[-1] == last - 1:
+                        _check_end(file, part)
             first = last
 
     def _locate(self, row: int) -> tuple[_Part, int]:
@@ -293,7 +295,17 @@ def _pixels(file: BinaryIO, part: _Part, index: int) -> npt.NDArray[np.uint8]:
         data = file.read(part.picture_bytes)
     except _GZIP_ERRORS as error:
         raise FormatError("the gzip file is damaged", received=error, where=part.images) from error
+    if len(data) != part.picture_bytes:
+        raise FormatError("the file is shorter than when it was opened", where=part.images)
     return np.frombuffer(data, np.uint8).reshape(part.shape[1:])
+
+
+def _check_end(file: BinaryIO, part: _Part) -> None:
+    """At its end, and only there, a gzip stream is held against its checksum."""
+    try:
+        file.read(1)
+    except _GZIP_ERRORS as error:
+        raise FormatError("the gzip file is damaged", received=error, where=part.images) from error
 
 
 def _plain(path: Path) -> Path:

@@ -66,7 +66,8 @@ class _Part:
 class ParquetReader:
     """Pictures in Parquet files; keys are ``train-00000-of-00001.parquet#17``.
 
-    `read` keeps the row group that it read last, as that is what the format can fetch.
+    `read` keeps the row group that it read last, as that is what the format can fetch; `scan` reads
+    page by page. So a file of one huge row group takes as much memory when read at random.
     """
 
     root: Path

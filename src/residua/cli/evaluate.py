@@ -1,0 +1,43 @@
+"""`residua evaluate`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+
+from residua.cli import console
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluate:
+    """Score a run on a split of its data, or on other data with the same classes."""
+
+    run_folder: tyro.conf.Positional[Path]
+    """A run folder, or a checkpoint folder."""
+    data: tyro.conf.Positional[str | None] = None
+    """Another data set; by default what the run was trained on."""
+    split: str | None = None
+    """train, validation, test or all; by default test, or all of data that names no test split."""
+    device: str = "auto"
+    """cpu, cuda ...; auto takes a GPU where there is one."""
+    json: bool = False
+    """Print all scores as JSON on standard output."""
+
+    def run(self) -> int:
+        from residua.evaluation.evaluate import class_table, summary_lines
+        from residua.run.classifier import Classifier
+        from residua.run.terminal import Terminal
+
+        terminal = Terminal(to_stderr=True)
+        classifier = Classifier.open(self.run_folder, device=self.device, terminal=terminal)
+        scores, _ = classifier.evaluate(self.split, self.data)
+        if self.json:
+            console.print_json(scores.to_json())
+            return 0
+        out = console.stdout()
+        for line in summary_lines(scores):
+            out.print(line)
+        out.print(class_table(scores))
+        return 0

@@ -1,0 +1,50 @@
+"""`residua predict`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import tyro
+
+from residua.evaluation.results import Prediction
+
+
+@dataclass(frozen=True, kw_only=True)
+class Predict:
+    """Classify pictures. One line each, in the order given; unreadable ones are named, exit code 1."""
+
+    run_folder: tyro.conf.Positional[Path]
+    """A run folder, or a checkpoint folder."""
+    inputs: tyro.conf.Positional[tuple[str, ...]]
+    """Files, folders, globs, or - for a list of them on standard input."""
+    batch_size: int = 32
+    """Pictures that go through the network together."""
+    device: str = "auto"
+    """cpu, cuda ...; auto takes a GPU where there is one."""
+    json: bool = False
+    """Print one JSON object a line."""
+
+    def run(self) -> int:
+        from residua.run.classifier import Classifier
+        from residua.run.terminal import Terminal
+
+        terminal = Terminal(to_stderr=True)
+        classifier = Classifier.open(self.run_folder, device=self.device, terminal=terminal)
+        failures = 0
+        for prediction in classifier.predict(self.inputs, batch_size=self.batch_size):
+            failures += prediction.error is not None
+            self._print(prediction)
+        if failures:
+            print(f"residua: {failures} of the inputs could not be read", file=sys.stderr)
+        return 1 if failures else 0
+
+    def _print(self, prediction: Prediction) -> None:
+        if self.json:
+            print(json.dumps(asdict(prediction), ensure_ascii=False), flush=True)
+        elif prediction.error is not None:
+            print(f"{prediction.path}\terror: {prediction.error}", flush=True)
+        else:
+            print(f"{prediction.path}\t{prediction.label}\t{prediction.probability:.4f}", flush=True)

@@ -1,0 +1,187 @@
+"""A checkpoint at work: it scores data sets and answers for files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from residua import checkpoint as checkpoints
+from residua.batch import Split
+from residua.checkpoint import Checkpoint
+from residua.data.config import DataConfig
+from residua.data.dataset import Dataset
+from residua.data.loader import Loader
+from residua.data.open import open_dataset
+from residua.data.preprocess import evaluation_form
+from residua.errors import CheckpointError, LabelError, UnknownNameError
+from residua.evaluation.evaluate import evaluate
+from residua.evaluation.predict import predict_files, predict_split
+from residua.evaluation.results import Evaluation, Prediction, Predictions
+from residua.recipes.recipe import Recipe
+from residua.run.folder import RunFolder
+from residua.run.start import usable_checkpoint
+from residua.run.terminal import Terminal
+from residua.training.distributed import available_cores, choose_device
+from residua.training.precision import choose_arithmetic
+
+_BATCH = 256
+_ALL = "all"
+
+
+class Classifier:
+    """A trained network with its preprocessing and labels.
+
+    Args:
+        checkpoint: What was trained.
+        device: Where it computes.
+        terminal: What it says on the way.
+    """
+
+    def __init__(self, checkpoint: Checkpoint, device: torch.device, terminal: Terminal) -> None:
+        self.checkpoint = checkpoint
+        self.recipe = Recipe.from_json(dict(checkpoint.recipe), where="the checkpoint")
+        self.device = device
+        self.terminal = terminal
+        self.arithmetic = choose_arithmetic(self._precision(), device)
+        network = checkpoint.network().to(device)
+        if checkpoint.spec.rank == 2:
+            network = network.to(memory_format=torch.channels_last)  # pyright: ignore
+        self.network = network
+
+    def _precision(self):
+        """As in training, unless this machine computes it in emulation only."""
+        precision = self.recipe.training.precision
+        return "auto" if self.device.type == "cpu" and precision != "float32" else precision
+
+    @staticmethod
+    def open(
+        path: Path, *, device: str = "auto", threads: int | None = None, terminal: Terminal
+    ) -> Classifier:
+        """The classifier in a run folder or a checkpoint folder.
+
+        Raises:
+            CheckpointError: If there is none.
+        """
+        torch.set_num_threads(threads or available_cores())
+        if (path / "recipe.json").is_file():
+            found = usable_checkpoint(RunFolder.open(path), warn=terminal.warn)
+        elif (path / "checkpoint.json").is_file():
+            found = checkpoints.load(path)
+        else:
+            raise CheckpointError(
+                "neither a run nor a checkpoint",
+                expected="a folder with recipe.json or checkpoint.json",
+                received=f"{path} ({_kind(path)})",
+                fix="Weights alone, such as a .pth file, can start a training: --start",
+            )
+        return Classifier(found, choose_device(device), terminal)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return self.checkpoint.schema.classes
+
+    # ---- scores ---------------------------------------------------------------------------------
+
+    def evaluate(
+        self, split: str | None = None, data: str | None = None
+    ) -> tuple[Evaluation, Predictions]:
+        """Scores on a split of the run's own data, or of another data set with the same classes.
+
+        Args:
+            split: train, validation, test or all; by default the test split, or all of a data set
+                that names no test split.
+            data: A path or known name; by default what the run was trained on.
+
+        Raises:
+            LabelError: For classes that the network does not know, or an empty split.
+        """
+        config = self.recipe.data if data is None else replace(self.recipe.data, path=data)
+        dataset = open_dataset(config)
+        chosen, name = _choose(dataset, split, own=data is None)
+        translate = _translation(dataset, self.classes)
+        loader = self._loader(chosen, config, name)
+        found = predict_split(
+            self.network,
+            (item.batch for item in loader.evaluation(_BATCH)),
+            preprocess=self.checkpoint.preprocess,
+            table=dataset.table,
+            device=self.device,
+            dtype=self.arithmetic.dtype,
+        )
+        found = replace(found, labels=translate[found.labels])
+        temperature = self.checkpoint.temperature
+        return evaluate(found, self.classes, name, temperature=temperature), found
+
+    def _loader(self, dataset: Dataset, config: DataConfig, name: str) -> Loader:
+        return Loader(
+            dataset,
+            Split.TEST,
+            evaluation_form(self.checkpoint.preprocess),
+            config,
+            batch_size=_BATCH,
+            pin=self.device.type == "cuda",
+            progress=lambda done, total: self.terminal.progress(f"decoding {name}", done, total),
+            on_problem=self.terminal.problem,
+        )
+
+    # ---- answers --------------------------------------------------------------------------------
+
+    def predict(self, inputs: str | Iterable[str], *, batch_size: int = 32) -> Iterator[Prediction]:
+        """Answers for files, folders, globs, or ``-`` for a list on standard input, in order.
+
+        Raises:
+            DataNotFoundError: For a name that matches nothing.
+        """
+        return predict_files(
+            self.network,
+            preprocess=self.checkpoint.preprocess,
+            classes=self.classes,
+            inputs=[inputs] if isinstance(inputs, str) else inputs,
+            device=self.device,
+            dtype=self.arithmetic.dtype,
+            temperature=self.checkpoint.temperature or 1.0,
+            batch_size=batch_size,
+        )
+
+
+def _kind(path: Path) -> str:
+    if not path.exists():
+        return "does not exist"
+    return "a file" if path.is_file() else "a folder without either"
+
+
+def _choose(dataset: Dataset, split: str | None, *, own: bool) -> tuple[Dataset, str]:
+    """The data set with the wanted rows as its test split, and what they are called."""
+    if split is None:
+        split = Split.TEST.value if own or Split.TEST in dataset.official else _ALL
+    names = [*(known.value for known in Split), _ALL]
+    if split not in names:
+        raise UnknownNameError("split", split, names)
+    rows = (
+        np.arange(len(dataset.table), dtype=np.int64)
+        if split == _ALL
+        else dataset.rows(Split(split))
+    )
+    if not len(rows):
+        raise LabelError(f"the {split} split is empty", where=dataset.name)
+    return replace(dataset, assignment={Split.TEST: rows}), split
+
+
+def _translation(dataset: Dataset, classes: Sequence[str]) -> npt.NDArray[np.int64]:
+    """Positions in the network's ``classes`` of the data set's; the last entry keeps -1 as it is."""
+    known = {name: position for position, name in enumerate(classes)}
+    unknown = [name for name in dataset.schema.classes if name not in known]
+    if unknown:
+        raise LabelError(
+            f"the network does not know {len(unknown)} of the classes",
+            expected=f"among {', '.join(classes[:5])}" + (", ..." if len(classes) > 5 else ""),
+            received=", ".join(unknown[:5]) + (", ..." if len(unknown) > 5 else ""),
+            where=dataset.name,
+        )
+    positions = [known[name] for name in dataset.schema.classes]
+    return np.array([*positions, -1], dtype=np.int64)
