@@ -27,7 +27,7 @@ from safetensors.torch import load_file, save_file
 
 from residua.batch import Schema
 from residua.data.preprocess import Preprocess
-from residua.errors import CheckpointError, CorruptCheckpointError
+from residua.errors import CheckpointError, CorruptCheckpointError, UsageError
 from residua.files import canonical_json, checksum, hash_text, naming_full_disk, sync_folder
 from residua.networks.catalog import build, spec_from_json, spec_to_json
 from residua.networks.weights import load_state
@@ -165,8 +165,12 @@ def load(folder: Path, *, training: bool = False) -> Checkpoint:
         if content["training"] is None:
             raise CheckpointError(f"{folder} holds weights only and cannot be resumed")
         state = TrainingState(tensors=load_file(folder / _TRAINING), values=content["training"])
+    try:
+        spec = spec_from_json(content["network"])
+    except UsageError as error:
+        raise CheckpointError(f"a network that this release does not know: {error}") from error
     return Checkpoint(
-        spec=spec_from_json(content["network"]),
+        spec=spec,
         weights=load_file(folder / _MODEL),
         schema=cattrs.structure(content["schema"], Schema),
         preprocess=Preprocess.from_json(content["preprocess"]),
@@ -181,6 +185,8 @@ def load(folder: Path, *, training: bool = False) -> Checkpoint:
 def _verified(folder: Path) -> dict[str, Any]:
     """The content of checkpoint.json, once it and the files that it names are as written."""
     path = folder / _JSON
+    if not path.is_file() and (folder / _MODEL).exists():
+        raise CorruptCheckpointError(f"{path} is missing")
     if not path.is_file():
         raise CheckpointError(
             "not a checkpoint", expected=f"a folder with {_JSON}", received=folder
@@ -209,7 +215,7 @@ def _verified(folder: Path) -> dict[str, Any]:
 def newest(
     folder: Path, prefix: str, *, training: bool = False, warn: Callable[[str], None]
 ) -> Checkpoint | None:
-    """The newest good checkpoint ``folder/prefix-STEP``, or None. ``warn`` hears of damaged ones."""
+    """The newest good checkpoint ``folder/prefix-STEP``, or None; ``warn`` hears of bad ones."""
     for candidate in sorted(folder.glob(f"{prefix}-*"), reverse=True):
         try:
             return load(candidate, training=training)

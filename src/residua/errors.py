@@ -142,6 +142,8 @@ class DiskFullError(TrainingError): ...
 class InterruptedRunError(TrainingError):
     """A signal ended the run, and everything was saved."""
 
-    def __init__(self, signal: int, *, step: int) -> None:
-        super().__init__(f"interrupted and saved after step {step}")
+    def __init__(self, signal: int, *, step: int, fix: str = "") -> None:
+        super().__init__(f"interrupted and saved after step {step}", fix=fix)
+        self.signal = signal
+        self.step = step
         self.exit_code = 128 + signal

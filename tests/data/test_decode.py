@@ -95,7 +95,7 @@ def test_32_bit_integers_count_as_16_bit() -> None:
     values = np.array([[0, 257 * 7, 65535]], dtype=np.int32)
     raw = encode(Image.fromarray(values), "TIFF")
     np.testing.assert_array_equal(decode(raw, where="x"), [[0, 7, 255]])
-    with pytest.raises(UnreadableSampleError, match="65536.*0 to 65535.*in deep.tif"):
+    with pytest.raises(UnreadableSampleError, match=r"65536.*0 to 65535.*in deep\.tif"):
         decode(encode(Image.fromarray(values + 1), "TIFF"), where="deep.tif")
 
 
@@ -111,7 +111,7 @@ def test_floats(values: list[float], expected: list[int]) -> None:
 @pytest.mark.parametrize("bad", [-0.5, 300.0, float("nan"), float("inf")])
 def test_floats_out_of_range_are_refused(bad: float) -> None:
     raw = encode(Image.fromarray(np.array([[0.5, bad]], dtype=np.float32)), "TIFF")
-    with pytest.raises(UnreadableSampleError, match="float.tif"):
+    with pytest.raises(UnreadableSampleError, match=r"float\.tif"):
         decode(raw, where="float.tif")
 
 
@@ -225,10 +225,10 @@ def test_what_cannot_be_read_is_named_in_one_line(raw: bytes, reason: str) -> No
 def test_a_huge_header_is_refused_without_its_pixels() -> None:
     import tracemalloc
 
+    raw = huge_png(100_000, 100_000)
     tracemalloc.start()
-    with pytest.raises(UnreadableSampleError), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        decode(huge_png(100_000, 100_000), where="x")
+    with pytest.raises(UnreadableSampleError):
+        decode(raw, where="x")
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 4 << 20
@@ -245,9 +245,7 @@ def test_damaged_files_raise_nothing_else() -> None:
     draw = random.Random(0)
     exif = Image.Exif()
     exif[0x0112] = 6
-    source = Image.fromarray(
-        np.random.default_rng(2).integers(0, 256, (16, 16, 3), dtype=np.uint8)
-    )
+    source = Image.fromarray(np.random.default_rng(2).integers(0, 256, (16, 16, 3), dtype=np.uint8))
     refused = 0
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -280,8 +278,8 @@ def test_header_of_a_file(tmp_path, colour: np.ndarray) -> None:
     path = tmp_path / "a.png"
     Image.fromarray(colour).save(path)
     assert image_header(path) == (13, 9, "RGB")
+    (tmp_path / "b.jpg").write_text("hello")
     with pytest.raises(UnreadableSampleError, match=r"text file.*b\.jpg"):
-        (tmp_path / "b.jpg").write_text("hello")
         image_header(tmp_path / "b.jpg")
     with pytest.raises(UnreadableSampleError, match=r"c\.jpg"):
         image_header(tmp_path / "c.jpg")
@@ -301,5 +299,7 @@ def test_no_global_state_is_touched(colour: np.ndarray) -> None:
 def test_every_format_that_is_read_has_its_suffix() -> None:
     Image.init()
     readable = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
-    suffixes = {suffix for suffix, kind in Image.registered_extensions().items() if kind in readable}
+    suffixes = {
+        suffix for suffix, kind in Image.registered_extensions().items() if kind in readable
+    }
     assert suffixes - {".apng"} <= IMAGE_SUFFIXES

@@ -1,4 +1,5 @@
 import hashlib
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -219,6 +220,7 @@ def test_strict_stops_with_the_name(spoiled, workers):
     with pytest.raises(UnreadableSampleError, match="|".join(keys)) as caught:
         list(streamed.epoch(0))
     assert "\n" not in str(caught.value)
+    assert multiprocessing.active_children() == []  # although the traceback is still there
 
 
 def test_a_batch_of_which_nothing_can_be_read_stops(spoiled):
@@ -252,8 +254,6 @@ def test_an_epoch_that_is_left_takes_its_thread_along(folder, data):
 
 
 def test_an_epoch_that_is_left_takes_its_processes_along(folder):
-    import multiprocessing
-
     epoch = make(folder, data=STREAMED | {"workers": 2}).epoch(0)
     next(epoch)
     assert len(multiprocessing.active_children()) == 2

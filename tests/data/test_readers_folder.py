@@ -127,13 +127,15 @@ def test_links(root: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
 def test_empty_class(root: Path) -> None:
     (root / "train" / "owl").mkdir()
     (root / "train" / "owl" / "notes.txt").write_text("x")
-    with pytest.raises(LabelError, match="'owl' is empty.*at least one picture.*remove the folder"):
+    with pytest.raises(
+        LabelError, match=r"'owl' is empty.*at least one picture.*remove the folder"
+    ):
         open_folder(root)
 
 
 def test_one_class_only(tmp_path: Path) -> None:
     paint(tmp_path / "cat" / "1.png")
-    with pytest.raises(LabelError, match="only one class.*received cat"):
+    with pytest.raises(LabelError, match=r"only one class.*received cat"):
         open_folder(tmp_path)
 
 

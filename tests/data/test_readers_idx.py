@@ -10,7 +10,7 @@ import pytest
 
 from residua.batch import Split
 from residua.data.readers.idx import find_idx, open_idx
-from residua.errors import FormatError, LabelError
+from residua.errors import DataError, FormatError, LabelError
 
 
 def idx(values: np.ndarray) -> bytes:
@@ -174,6 +174,17 @@ def test_gzip_of_several_members_and_damaged_ones(tmp_path: Path) -> None:
     with pytest.raises(FormatError, match=r"train-images"):
         list(open_idx(tmp_path).scan(range(12)))
     with pytest.raises(FormatError, match=r"train-images"):
+        open_idx(tmp_path).read(0)
+
+
+def test_a_cache_folder_that_cannot_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path / "train-images-idx3-ubyte.gz", idx(TRAIN))
+    write(tmp_path / "train-labels-idx1-ubyte", idx(LABELS))
+    (tmp_path / "file").write_text("x")
+    monkeypatch.setenv("RESIDUA_CACHE", str(tmp_path / "file"))
+    with pytest.raises(DataError, match=r"decompressed copy.*Set RESIDUA_CACHE.*gunzip"):
         open_idx(tmp_path).read(0)
 
 

@@ -109,6 +109,12 @@ def test_labels_without_metadata(
     assert reader.name == "x"
 
 
+def test_what_lies_above_names_no_split(tmp_path: Path) -> None:
+    path = write(tmp_path / "test" / "x.parquet", [0, 1, 2])
+    assert list(open_parquet(path).table.splits) == [None] * 3
+    assert list(open_parquet(path.parent).table.splits) == [None] * 3
+
+
 def test_any_column_name_that_the_metadata_tells(tmp_path: Path) -> None:
     extra = {"label": ["not", "this", "one"], "image": [b"1", b"2", b"3"]}
     path = write(tmp_path / "x.parquet", [0, 1, 2], image="scan", label="finding", extra=extra)

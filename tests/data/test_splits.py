@@ -75,10 +75,10 @@ def test_partition(source: Table, validation: float, test: float, seed: int) -> 
 
 
 @settings(max_examples=100, deadline=None)
-@given(st.lists(st.integers(1, 12), min_size=1, max_size=6), fractions, fractions, st.integers(0, 9))
-def test_each_class_everywhere(
-    sizes: list[int], validation: float, test: float, seed: int
-) -> None:
+@given(
+    st.lists(st.integers(1, 12), min_size=1, max_size=6), fractions, fractions, st.integers(0, 9)
+)
+def test_each_class_everywhere(sizes: list[int], validation: float, test: float, seed: int) -> None:
     source = table([label for label, size in enumerate(sizes) for _ in range(size)])
     found = places(source, validation=validation, test=test, seed=seed)
     wanted = {Split.TRAIN}
@@ -173,8 +173,8 @@ def test_a_known_assignment() -> None:
     assert held[Split.VALIDATION] == FROZEN_VALIDATION
 
 
-FROZEN_TEST: list[int] = []
-FROZEN_VALIDATION: list[int] = []
+FROZEN_TEST = [1, 7, 17, 18, 20, 33, 34, 36]
+FROZEN_VALIDATION = [0, 2, 10, 11, 12, 15, 27, 39]
 
 
 def test_official_splits_stay() -> None:
@@ -199,7 +199,7 @@ def test_a_group_with_and_without_a_named_split() -> None:
 
 @pytest.mark.parametrize("bad", [-0.1, 1.0, float("nan")])
 def test_fractions_are_checked(bad: float) -> None:
-    with pytest.raises(UsageError, match="validation fraction.*0 <= share < 1"):
+    with pytest.raises(UsageError, match=r"validation fraction.*0 <= share < 1"):
         places(table([0, 1]), validation=bad)
     with pytest.raises(UsageError, match="test fraction"):
         places(table([0, 1]), test=bad)

@@ -50,7 +50,9 @@ class FindLr:
             console.print_json(curve)
             return 0
         rows = console.table(("learning rate", "right"), ("loss", "right"))
-        for lr, loss in list(zip(curve.lrs, curve.losses, strict=True))[:: max(1, self.steps // 20)]:
+        for lr, loss in list(zip(curve.lrs, curve.losses, strict=True))[
+            :: max(1, self.steps // 20)
+        ]:
             rows.add_row(f"{lr:.2g}", f"{loss:.3f}")
         console.stdout().print(rows)
         found = curve.suggestion

@@ -22,7 +22,9 @@ class Verb:
 
 VERBS = {
     "list": Verb("list", "List", "networks, data sets and recipes that exist"),
-    "summary": Verb("summary", "Summary", "layers, shapes, parameters, MACs and memory of a network"),
+    "summary": Verb(
+        "summary", "Summary", "layers, shapes, parameters, MACs and memory of a network"
+    ),
     "check": Verb("check", "Check", "what is in a data set, and what is wrong with it"),
     "train": Verb("train", "Train", "train a network on a data set"),
     "resume": Verb("resume", "Resume", "go on with a run that was interrupted"),
@@ -58,10 +60,10 @@ def help_text() -> str:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs one verb and exits: 0 done, 1 failed, 2 wrong usage, 130 and 143 interrupted."""
-    sys.exit(_run(list(sys.argv[1:] if arguments is None else arguments)))
+    sys.exit(run_command(list(sys.argv[1:] if arguments is None else arguments)))
 
 
-def _run(arguments: list[str]) -> int:
+def run_command(arguments: list[str]) -> int:
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         print(help_text())
         return 0 if arguments else 2

@@ -14,7 +14,10 @@ from residua.evaluation.results import Prediction
 
 @dataclass(frozen=True, kw_only=True)
 class Predict:
-    """Classify pictures. One line each, in the order given; unreadable ones are named, exit code 1."""
+    """Classify pictures: one line each, in the order given.
+
+    Unreadable ones are named, the others answered, and the exit code is 1.
+    """
 
     run_folder: tyro.conf.Positional[Path]
     """A run folder, or a checkpoint folder."""
@@ -47,4 +50,6 @@ class Predict:
         elif prediction.error is not None:
             print(f"{prediction.path}\terror: {prediction.error}", flush=True)
         else:
-            print(f"{prediction.path}\t{prediction.label}\t{prediction.probability:.4f}", flush=True)
+            print(
+                f"{prediction.path}\t{prediction.label}\t{prediction.probability:.4f}", flush=True
+            )

@@ -270,21 +270,20 @@ def _from_processes(
         generator=torch.Generator(),
     )
     iterator: Iterator[Gathered | ResiduaError] = iter(loader)
-    while (found := _next(iterator)) is not None:
-        if isinstance(found, ResiduaError):
-            raise found
-        yield found
-
-
-def _next(iterator: Iterator[Gathered | ResiduaError]) -> Gathered | ResiduaError | None:
     try:
-        return next(iterator, None)
+        for found in iterator:
+            if isinstance(found, ResiduaError):
+                raise found
+            yield found
     except RuntimeError as error:
         raise DataError(
             "a process that decodes pictures has died",
             received=str(error).splitlines()[0],
             fix="Mostly memory ran out: use fewer --workers, or more shared memory (/dev/shm)",
         ) from error
+    finally:
+        # The processes end with their iterator, which the traceback of an error would keep.
+        del iterator
 
 
 def _leave_signals_to_parent(worker: int) -> None:

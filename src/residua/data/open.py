@@ -15,7 +15,7 @@ from residua.data.readers.folder import has_pictures, open_folder
 from residua.data.readers.idx import find_idx, idx_name, is_idx, open_idx
 from residua.data.readers.known import KNOWN, find_known, open_known, plain_name
 from residua.data.readers.locations import data_folder
-from residua.data.readers.manifest import open_manifest
+from residua.data.readers.manifest import is_manifest, open_manifest
 from residua.data.readers.parquet import find_parquet, open_parquet
 from residua.data.readers.shared import shorten
 from residua.data.splits import assign_splits
@@ -84,11 +84,14 @@ def _open_path(path: Path, *, strict: bool) -> Reader:
         return open_idx(place, classes=known.classes if known else None)
     if find_parquet(path):
         return open_parquet(path)
+    tables = sorted(file for file in path.iterdir() if file.suffix.lower() in _MANIFESTS)
+    manifests = [file for file in tables if is_manifest(file)]
+    if len(manifests) == 1:
+        return open_manifest(manifests[0], strict=strict)
     if has_pictures(path):
         return open_folder(path)
-    tables = sorted(file for file in path.iterdir() if file.suffix.lower() in _MANIFESTS)
     if len(tables) == 1:
-        return open_manifest(tables[0], strict=strict)
+        return open_manifest(tables[0], strict=strict)  # which says what is wrong with it
     raise FormatError(
         "the folder is no data set",
         expected=LAYOUTS,
@@ -151,7 +154,9 @@ def _check_labels(dataset: Dataset) -> None:
     schema, labels = dataset.schema, dataset.table.labels
     if schema.num_classes < 2:
         raise LabelError(
-            "there is only one class", received=shorten(schema.classes), where=dataset.name
+            "fewer than two classes",
+            received=shorten(schema.classes) or "no samples",
+            where=dataset.name,
         )
     for split, rows in dataset.assignment.items():
         unknown = int(np.sum(labels[rows] < 0))

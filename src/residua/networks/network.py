@@ -153,6 +153,7 @@ class Network(nn.Module, ABC):
                 f"inputs do not fit network '{self.spec.name}'",
                 expected=expected,
                 received=received,
+                fix="Convert them, or create the network with that in_chans or rank",
             )
         if min(x.shape[2:]) < self.min_size:
             raise InputShapeError(

@@ -173,7 +173,7 @@ def _choose(dataset: Dataset, split: str | None, *, own: bool) -> tuple[Dataset,
 
 
 def _translation(dataset: Dataset, classes: Sequence[str]) -> npt.NDArray[np.int64]:
-    """Positions in the network's ``classes`` of the data set's; the last entry keeps -1 as it is."""
+    """Positions in the network's ``classes`` of the data set's; at -1, no label, lies -1."""
     known = {name: position for position, name in enumerate(classes)}
     unknown = [name for name in dataset.schema.classes if name not in known]
     if unknown:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import platform
-import time
+import shlex
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import replace
-from datetime import datetime
+from dataclasses import fields, is_dataclass, replace
+from datetime import datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -39,9 +39,8 @@ from residua.training.record import MetricsFile
 
 _MISTAKES, _CORRECT, _AUGMENTED = 24, 12, 16
 _SELECTION = {
-    "best": "The weights are those of the epoch with the best validation accuracy. The test split "
-    "was read once, after that choice.",
-    "last": "The weights are those of the last epoch. The test split was read once, at the end.",
+    "best": "The weights are those of the epoch with the best validation accuracy.",
+    "last": "The weights are those of the last epoch.",
 }
 
 
@@ -56,20 +55,23 @@ def write_run_report(run: RunFolder, terminal: Terminal) -> Path:
     recipe = Recipe.load(run.recipe)
     checkpoint = usable_checkpoint(run, keep=recipe.training.keep, warn=terminal.warn)
     records = MetricsFile(run.metrics).read()
+    validation = load_scores(run.evaluations, "validation")
+    test = load_scores(run.evaluations, "test")
     contents = ReportContents(
         title=f"{recipe.network.network} on {_data_name(recipe)}",
         data=_data_name(recipe),
         classes=checkpoint.schema.classes,
         date=_date(run),
-        command=_command(recipe, run),
-        selection=_SELECTION[recipe.training.keep],
+        command=_command(recipe),
+        selection=_SELECTION["last" if validation is None else recipe.training.keep]
+        + ("" if test is None else " The test split was read once, after that."),
         selected_epoch=_epoch_of(records, checkpoint.step),
         facts=_facts(run, recipe, checkpoint, records),
         environment=_environment(run),
         recipe=recipe.to_json(),
         history=[_history(record) for record in records],
-        validation=load_scores(run.evaluations, "validation"),
-        test=load_scores(run.evaluations, "test"),
+        validation=validation,
+        test=test,
     )
     try:
         contents = _with_pictures(contents, run, recipe, checkpoint)
@@ -85,8 +87,33 @@ def _data_name(recipe: Recipe) -> str:
     return Path(recipe.data.path).name
 
 
-def _command(recipe: Recipe, run: RunFolder) -> str:
-    return f"residua train {recipe.data.path} --network {recipe.network.network}"
+def _command(recipe: Recipe) -> str:
+    """The command that repeats the run: every option that differs from the default recipe's."""
+    words = ["residua", "train", recipe.data.path]
+    default = Recipe()
+    for part, usual in (
+        (recipe.network, default.network),
+        (recipe.data, default.data),
+        (recipe.augment, default.augment),
+        (recipe.method, default.method),
+        (recipe.training, default.training),
+        (recipe.training.optimizer, default.training.optimizer),
+        (recipe.training.schedule, default.training.schedule),
+    ):
+        for entry in fields(part):
+            value = getattr(part, entry.name)
+            said = entry.name == "path" or is_dataclass(value)
+            if not said and value != getattr(usual, entry.name):
+                words += _option(entry.name, value)
+    return shlex.join(words)
+
+
+def _option(name: str, value: object) -> list[str]:
+    flag = name.replace("_", "-")
+    if isinstance(value, bool):
+        return [f"--{flag}" if value else f"--no-{flag}"]
+    values = value if isinstance(value, tuple) else (value,)
+    return [f"--{flag}", *(str(item) for item in values)]
 
 
 def _date(run: RunFolder) -> str:
@@ -125,7 +152,7 @@ def _facts(
         "Updates": f"{records[-1].step if records else 0:,} of {training.batch_size} samples",
         "Optimizer": f"{optimizer.optimizer}, learning rate {optimizer.peak_lr:g}, "
         f"{training.schedule.schedule}",
-        "Training time": time.strftime("%H:%M:%S", time.gmtime(seconds)),
+        "Training time": str(timedelta(seconds=round(seconds))),
         "Training speed": f"{seen / max(seconds, 1e-9):,.0f} samples/s",
         "Peak memory": f"{max((r.peak_memory_bytes for r in records), default=0) / 2**30:.2f} GiB",
     }

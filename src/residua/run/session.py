@@ -211,4 +211,3 @@ class Session:
             scores={} if best is None else {"validation_accuracy": best.accuracy},
             training=replace(state, values={**state.values, "data": fingerprint}),
         )
-

@@ -90,6 +90,7 @@ class Terminal:
         parameters = sum(parameter.numel() for parameter in network.parameters())
         h, w = session.preprocess.size
         training, optimizer = recipe.training, recipe.training.optimizer
+        augment, world = recipe.augment, session.ranks.world
         self.say(f"data     {session.dataset.name}: {schema.num_classes} classes; {counts}")
         self.say(
             f"network  {recipe.network.network}: {parameters:,} parameters, "
@@ -98,9 +99,9 @@ class Terminal:
         self.say(
             f"training {training.epochs} epochs of {trainer.loader.steps_per_epoch} updates, batch "
             f"{training.batch_size}, {optimizer.optimizer} lr {optimizer.peak_lr:g}, "
-            f"{training.schedule.schedule}, crop {recipe.augment.crop}, flip {recipe.augment.flip}, "
+            f"{training.schedule.schedule}, crop {augment.crop}, flip {augment.flip}, "
             f"{trainer.arithmetic.name} on {session.ranks.device.type}"
-            + (f" x {session.ranks.world} ranks" if session.ranks.world > 1 else "")
+            + (f" x {world} ranks" if world > 1 else "")
         )
         if trainer.position.step:
             self.say(f"resuming after step {trainer.position.step}")
@@ -130,9 +131,7 @@ class Terminal:
 class _Recording:
     """An observer that also hands each record to whoever writes it down, first of all."""
 
-    def __init__(
-        self, observer: Observer, sinks: Sequence[Callable[[EpochRecord], None]]
-    ) -> None:
+    def __init__(self, observer: Observer, sinks: Sequence[Callable[[EpochRecord], None]]) -> None:
         self._observer = observer
         self._sinks = sinks
 

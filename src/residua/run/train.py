@@ -14,7 +14,7 @@ import torch.distributed as dist
 from residua import checkpoint as checkpoints
 from residua.batch import Split
 from residua.checkpoint import Checkpoint
-from residua.errors import DataError
+from residua.errors import DataError, InterruptedRunError
 from residua.evaluation.calibration import fit_temperature
 from residua.evaluation.evaluate import evaluate
 from residua.evaluation.predict import describe_device
@@ -73,6 +73,8 @@ def resume(path: Path, terminal: Terminal) -> RunFolder:
     recipe = Recipe.load(run.recipe)
     with _setting(recipe, terminal) as (ranks, stop):
         found = checkpoints.newest(run.checkpoints, "step", training=True, warn=terminal.warn)
+        if found is None:
+            terminal.warn(f"{path} has no usable checkpoint; starting from the beginning")
         preprocess = None if found is None else found.preprocess
         session = Session.prepare(recipe, ranks, terminal=terminal, preprocess=preprocess)
         trainer = session.trainer()
@@ -136,7 +138,11 @@ def _fit(
                 stack.callback(board.close)
                 sinks.append(board.append)
         observer = stack.enter_context(terminal.watching(session, sinks))
-        trainer.fit(_validator(session), _saver(session, run), observer, stop)
+        try:
+            trainer.fit(_validator(session), _saver(session, run), observer, stop)
+        except InterruptedRunError as error:
+            fix = f"Go on with: residua resume {run.root}"
+            raise InterruptedRunError(error.signal, step=error.step, fix=fix) from None
 
 
 def _validator(session: Session) -> Callable[[Network], Scores | None]:
@@ -193,7 +199,7 @@ class Summary:
 
 
 def _finish(session: Session, trainer: Trainer, run: RunFolder, terminal: Terminal) -> None:
-    """Chooses the weights by validation, calibrates them there, and looks at the test split once."""
+    """Chooses the weights by validation, calibrates them there, reads the test split once."""
     chosen = _chosen(session, run, trainer, terminal)
     network = session.on_device(chosen.network())
     temperature: float | None = None
@@ -222,9 +228,7 @@ def _finish(session: Session, trainer: Trainer, run: RunFolder, terminal: Termin
     session.ranks.barrier()
 
 
-def _chosen(
-    session: Session, run: RunFolder, trainer: Trainer, terminal: Terminal
-) -> Checkpoint:
+def _chosen(session: Session, run: RunFolder, trainer: Trainer, terminal: Terminal) -> Checkpoint:
     """The weights that stand for the run, the same on all ranks."""
     session.ranks.barrier()  # the main rank has saved them
     return usable_checkpoint(run, keep=session.recipe.training.keep, warn=terminal.warn)

@@ -37,7 +37,11 @@ class OptimizerConfig:
     @property
     def peak_lr(self) -> float:
         """`lr`, or what is usual for the optimizer."""
-        return {"sgd": 0.1, "adamw": 1e-3, "lamb": 5e-3}[self.optimizer] if self.lr is None else self.lr
+        return (
+            {"sgd": 0.1, "adamw": 1e-3, "lamb": 5e-3}[self.optimizer]
+            if self.lr is None
+            else self.lr
+        )
 
     @property
     def decay(self) -> float:

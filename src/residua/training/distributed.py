@@ -74,7 +74,9 @@ def choose_device(name: str) -> torch.device:
     try:
         device = torch.device(name)
     except RuntimeError as error:
-        raise UsageError("unknown device", expected="cpu, cuda, cuda:1 ...", received=name) from error
+        raise UsageError(
+            "unknown device", expected="cpu, cuda, cuda:1 ...", received=name
+        ) from error
     if device.type == "cuda":
         if not torch.cuda.is_available():
             raise UsageError(

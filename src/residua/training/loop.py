@@ -43,7 +43,7 @@ Save = Callable[["Trainer"], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Position:
-    """Where a run stands: updates done in all, the epoch, updates done in it, seconds spent in it."""
+    """Where a run stands: updates in all, the epoch, updates and seconds spent in it."""
 
     step: int = 0
     epoch: int = 0
@@ -168,9 +168,7 @@ class Trainer:
 
     def _seed_dropout(self, part: int) -> None:
         """Dropout and stochastic depth draw from torch's own generator: one seed a step."""
-        torch.manual_seed(
-            derive_seed(self.config.seed, self.position.step, part, self.ranks.rank)
-        )
+        torch.manual_seed(derive_seed(self.config.seed, self.position.step, part, self.ranks.rank))
 
     def _syncing(self, wrapped: torch.nn.Module, last: bool) -> AbstractContextManager[object]:
         """Gradients travel between ranks once an update, with its last part."""

@@ -42,7 +42,7 @@ class EpochRecord:
 
 
 def peak_memory(device: torch.device) -> int:
-    """Bytes that ``device`` held at most; of a processor, the most that the process was resident."""
+    """Bytes that ``device`` held at most; on a processor, that the process was resident with."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
     import resource  # not on Windows

@@ -110,8 +110,10 @@ def _find_classes(root: Path, problems: list[Problem]) -> list[_Class]:
     found: list[_Class] = []
     for name in _subfolders(root) if splits else [""]:
         if splits and name not in splits:
-            reason = "is a split without class folders" if name.lower() in SPLIT_NAMES else (
-                f"lies beside {', '.join(splits)} and is not a split"
+            reason = (
+                "is a split without class folders"
+                if name.lower() in SPLIT_NAMES
+                else (f"lies beside {', '.join(splits)} and is not a split")
             )
             problems.append(Problem(key=name, reason=f"left out: it {reason}"))
             continue

@@ -8,34 +8,30 @@ The format has no class names: a file ``classes.txt`` beside them, one name a li
 from __future__ import annotations
 
 import bisect
-import gzip
 import math
-import os
 import re
-import shutil
-import struct
-import tempfile
-import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 
 from residua.batch import Modality, Schema, Split
 from residua.data.dataset import Problem, Raw, Table
-from residua.data.readers.locations import cache_folder
+from residua.data.readers.idx_file import (
+    GZIP_ERRORS,
+    checked_header,
+    open_content,
+    plain_copy,
+)
 from residua.data.readers.shared import SPLIT_NAMES, encode_labels, files_identity
 from residua.errors import DataError, FormatError, LabelError
-from residua.files import naming_full_disk
 
 _NAME = re.compile(
     r"(?P<prefix>(?:.+[-_])?)(?P<split>train|t10k|test|val|validation)-images[-.]idx[34]-ubyte"
 )
-_UINT8 = 0x08
-_GZIP_ERRORS = (EOFError, gzip.BadGzipFile, zlib.error)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +77,7 @@ class IdxReader:
 
     def read(self, row: int) -> Raw:
         part, index = self._locate(row)
-        with _plain(part.images).open("rb") as file:
+        with plain_copy(part.images).open("rb") as file:
             return _pixels(file, part, index)
 
     def scan(self, rows: Sequence[int]) -> Iterator[tuple[int, Raw | DataError]]:
@@ -90,7 +86,7 @@ class IdxReader:
             last = first + part.shape[0]
             chosen = rows[bisect.bisect_left(rows, first) : bisect.bisect_left(rows, last)]
             if len(chosen):
-                with _open(part.images) as file:
+                with open_content(part.images) as file:
                     for row in map(int, chosen):
                         yield row, _pixels(file, part, row - first)
                     if chosen[-1] == last - 1:
@@ -107,7 +103,7 @@ class IdxReader:
 
 def find_idx(folder: Path) -> Path | None:
     """Where below ``folder`` the files lie: in it, or in raw/ as torchvision keeps them."""
-    nested = [place for place in folder.glob("*/raw") if _find_images(place)]
+    nested = [place for place in folder.glob("*/raw") if place.is_dir() and _find_images(place)]
     for place in (folder, folder / "raw", *(nested if len(nested) == 1 else ())):
         if place.is_dir() and _find_images(place):
             return place
@@ -183,65 +179,13 @@ def _choose(path: Path) -> tuple[Path, list[Path]]:
     return folder, [files[split] for split in Split if split in files]
 
 
-def _open(path: Path) -> BinaryIO:
-    return cast(BinaryIO, gzip.open(path)) if path.suffix == ".gz" else path.open("rb")
-
-
-def _read_header(path: Path) -> tuple[tuple[int, ...], int]:
-    """Shape and offset of the values. Magic number: 0, 0, type, dimensions; big endian."""
-    try:
-        with _open(path) as file:
-            zero, kind, dimensions = struct.unpack(">HBB", file.read(4))
-            shape = struct.unpack(f">{dimensions}I", file.read(4 * dimensions))
-    except (struct.error, *_GZIP_ERRORS) as error:
-        raise FormatError("this is not an IDX file", received=error, where=path) from error
-    if zero != 0 or kind != _UINT8 or not (dimensions in (1, 3) or shape[3:] == (3,)):
-        raise FormatError(
-            "this is not an IDX file of pictures or labels",
-            expected="magic number 0x0801, 0x0803, or 0x0804 with 3 channels",
-            received=f"0x{zero << 16 | kind << 8 | dimensions:04x}",
-            where=path,
-        )
-    return shape, 4 + 4 * dimensions
-
-
-def _content_bytes(path: Path, expected: int) -> int:
-    """Bytes of the uncompressed content, from gzip's own trailer where that agrees."""
-    if path.suffix != ".gz":
-        return path.stat().st_size
-    with path.open("rb") as file:
-        file.seek(-4, os.SEEK_END)
-        if struct.unpack("<I", file.read(4))[0] == expected % 2**32:
-            return expected
-    try:
-        with gzip.open(path) as file:  # several members, or cut off: only reading can tell
-            return sum(map(len, iter(lambda: file.read(1 << 20), b"")))
-    except _GZIP_ERRORS as error:
-        raise FormatError("the gzip file is damaged", received=error, where=path) from error
-
-
-def _checked_header(path: Path) -> tuple[tuple[int, ...], int]:
-    shape, offset = _read_header(path)
-    expected = offset + math.prod(shape)
-    received = _content_bytes(path, expected)
-    if received != expected:
-        raise FormatError(
-            f"the file does not hold the {shape[0]} items that its header announces",
-            expected=f"{expected} bytes",
-            received=f"{received} bytes",
-            where=path,
-            fix="Download it again",
-        )
-    return shape, offset
-
-
 def _open_part(folder: Path, images: Path) -> _Part:
     stem = images.name.removesuffix(".gz")
     name = re.sub(r"-images([-.])idx[34]-ubyte$", r"-labels\1idx1-ubyte", stem)
     labels = next((p for p in (folder / name, folder / f"{name}.gz") if p.is_file()), None)
     if labels is None:
         raise FormatError("a label file is missing", expected=f"{name}[.gz]", where=folder)
-    shape, offset = _checked_header(images)
+    shape, offset = checked_header(images)
     if len(shape) < 3:
         raise FormatError("these are labels, not pictures", received=shape, where=images)
     match = _NAME.fullmatch(stem)
@@ -251,7 +195,7 @@ def _open_part(folder: Path, images: Path) -> _Part:
 
 
 def _read_labels(part: _Part) -> npt.NDArray[np.int64]:
-    shape, offset = _checked_header(part.labels)
+    shape, offset = checked_header(part.labels)
     if shape != part.shape[:1]:
         raise LabelError(
             "pictures and labels differ in number",
@@ -259,7 +203,7 @@ def _read_labels(part: _Part) -> npt.NDArray[np.int64]:
             received=" x ".join(str(size) for size in shape),
             where=part.labels,
         )
-    with _open(part.labels) as file:
+    with open_content(part.labels) as file:
         file.seek(offset)
         return np.frombuffer(file.read(), np.uint8).astype(np.int64)
 
@@ -293,7 +237,7 @@ def _pixels(file: BinaryIO, part: _Part, index: int) -> npt.NDArray[np.uint8]:
     try:
         file.seek(part.offset + index * part.picture_bytes)
         data = file.read(part.picture_bytes)
-    except _GZIP_ERRORS as error:
+    except GZIP_ERRORS as error:
         raise FormatError("the gzip file is damaged", received=error, where=part.images) from error
     if len(data) != part.picture_bytes:
         raise FormatError("the file is shorter than when it was opened", where=part.images)
@@ -304,29 +248,5 @@ def _check_end(file: BinaryIO, part: _Part) -> None:
     """At its end, and only there, a gzip stream is held against its checksum."""
     try:
         file.read(1)
-    except _GZIP_ERRORS as error:
+    except GZIP_ERRORS as error:
         raise FormatError("the gzip file is damaged", received=error, where=part.images) from error
-
-
-def _plain(path: Path) -> Path:
-    """``path``, or the decompressed copy of it; made at the first call, whole or not at all."""
-    if path.suffix != ".gz":
-        return path
-    identity = files_identity("gunzip", path.parent.resolve(), [path.name])
-    copy = cache_folder() / "idx" / f"{identity}-{path.stem}"
-    if copy.is_file():
-        return copy
-    copy.parent.mkdir(parents=True, exist_ok=True)
-    with (
-        naming_full_disk(copy),
-        tempfile.TemporaryDirectory(dir=copy.parent) as scratch,
-        gzip.open(path) as source,
-    ):
-        whole = Path(scratch) / "content"
-        try:
-            with whole.open("wb") as target:
-                shutil.copyfileobj(source, target, 1 << 20)
-        except _GZIP_ERRORS as error:
-            raise FormatError("the gzip file is damaged", received=error, where=path) from error
-        whole.replace(copy)
-    return copy

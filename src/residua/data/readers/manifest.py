@@ -27,6 +27,7 @@ from residua.errors import DataError, FormatError, LabelError, UnreadableSampleE
 
 _REQUIRED = ("path", "label")
 _COLUMNS = (*_REQUIRED, "split", "group")
+_LONGEST_HEADER = 10_000
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -103,6 +104,20 @@ def open_manifest(
     )
 
 
+def is_manifest(file: Path) -> bool:
+    """Whether the first line names the columns ``path`` and ``label``."""
+    try:
+        with file.open(encoding="utf-8-sig", newline="") as lines:
+            line = lines.readline(_LONGEST_HEADER)
+    except UnicodeDecodeError:
+        return False
+    return set(_REQUIRED) <= set(_names(line.rstrip().split(_delimiter(line))))
+
+
+def _names(header: Sequence[str]) -> list[str]:
+    return [name.strip().strip('"').lower() for name in header]
+
+
 def _read_rows(file: Path) -> tuple[list[_Row], bool]:
     """All rows, and whether there is a group column."""
     try:
@@ -110,7 +125,7 @@ def _read_rows(file: Path) -> tuple[list[_Row], bool]:
             delimiter = _delimiter(lines.readline())
             lines.seek(0)
             reader = csv.reader(lines, delimiter=delimiter, strict=True)
-            header = [name.strip().lower() for name in next(reader, [])]
+            header = _names(next(reader, []))
             _check_header(header, file)
             rows = [_row(header, cells, reader.line_num, file) for cells in reader if any(cells)]
     except (UnicodeDecodeError, csv.Error) as error:

@@ -9,7 +9,6 @@ type.
 from __future__ import annotations
 
 import bisect
-import json
 import re
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
@@ -21,6 +20,7 @@ import numpy as np
 
 from residua.batch import Modality, Schema, Split
 from residua.data.dataset import Problem, Raw, Table
+from residua.data.readers.columns import Columns, find_columns
 from residua.data.readers.shared import (
     SPLIT_NAMES,
     count_channels,
@@ -32,20 +32,9 @@ from residua.data.readers.shared import (
 )
 from residua.errors import DataError, FormatError, LabelError, UnreadableSampleError
 
-_IMAGE_NAMES = ("image", "img", "picture", "pixels", "file_name", "path")
-_LABEL_NAMES = ("label", "labels", "fine_label", "class", "target")
 _BATCH = 16
 _BUFFER = 1 << 20
 _HEADER_GROUPS = 4
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Columns:
-    """Which columns matter, and the class names if the metadata has them."""
-
-    image: str
-    label: str
-    classes: tuple[str, ...] | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,7 +134,7 @@ def open_parquet(path: Path) -> ParquetReader:
     files = [path] if path.is_file() else find_parquet(path)
     root = path.parent if path.is_file() else path
     problems: list[Problem] = []
-    parts, columns = _open_parts(files, problems)
+    parts, columns = _open_parts(root, files, problems)
     keys = [
         f"{part.path.relative_to(root).as_posix()}#{row}"
         for part in parts
@@ -180,17 +169,19 @@ def _opened(path: Path) -> Generator[Any]:
         raise FormatError("this is not a whole Parquet file", received=error, where=path) from error
 
 
-def _open_parts(files: Sequence[Path], problems: list[Problem]) -> tuple[list[_Part], _Columns]:
-    splits = {file: _split_of(file) for file in files}
+def _open_parts(
+    root: Path, files: Sequence[Path], problems: list[Problem]
+) -> tuple[list[_Part], Columns]:
+    splits = {file: _split_of(file.relative_to(root)) for file in files}
     parts: list[_Part] = []
-    columns: _Columns | None = None
+    columns: Columns | None = None
     for file, split in splits.items():
         if split is None and any(splits.values()):
             reason = "left out: its name has no split, others' have"
             problems.append(Problem(key=file.name, reason=reason))
             continue
         with _opened(file) as opened:
-            columns = columns or _find_columns(opened.schema_arrow, file)
+            columns = columns or find_columns(opened.schema_arrow, file)
             _check_columns(opened.schema_arrow.names, columns, file)
             sizes = [opened.metadata.row_group(i).num_rows for i in range(opened.num_row_groups)]
         first = parts[-1].first + parts[-1].rows if parts else 0
@@ -201,12 +192,13 @@ def _open_parts(files: Sequence[Path], problems: list[Problem]) -> tuple[list[_P
 
 
 def _split_of(file: Path) -> Split | None:
-    """From ``train-00000-of-00001.parquet``, ``train.parquet`` or ``train/0000.parquet``."""
+    """From ``train-00000-of-00001.parquet``, ``train.parquet`` or ``train/0000.parquet``, which
+    are relative: what lies above the data set says nothing."""
     word = re.split(r"[-_.]", file.stem.lower(), maxsplit=1)[0]
     return SPLIT_NAMES.get(word) or SPLIT_NAMES.get(file.parent.name.lower())
 
 
-def _check_columns(names: Sequence[str], columns: _Columns, file: Path) -> None:
+def _check_columns(names: Sequence[str], columns: Columns, file: Path) -> None:
     if not {columns.image, columns.label} <= set(names):
         raise FormatError(
             "the files of a data set have different columns",
@@ -216,66 +208,7 @@ def _check_columns(names: Sequence[str], columns: _Columns, file: Path) -> None:
         )
 
 
-def _features(schema: Any) -> dict[str, dict[str, Any]]:
-    """What `datasets` says of the columns; empty if it did not write the file."""
-    text = (schema.metadata or {}).get(b"huggingface", b"{}")
-    try:
-        features = json.loads(text)["info"]["features"]
-    except (ValueError, KeyError, TypeError):
-        return {}
-    return {name: entry for name, entry in features.items() if isinstance(entry, dict)}
-
-
-def _find_columns(schema: Any, where: Path) -> _Columns:
-    from pyarrow import types
-
-    features = _features(schema)
-
-    def declared(kind: str) -> list[str]:
-        return [name for name in schema.names if features.get(name, {}).get("_type") == kind]
-
-    def typed(*tests: Any) -> list[str]:
-        return [f.name for f in schema if any(test(f.type) for test in tests)]
-
-    texts = typed(types.is_string, types.is_large_string)
-    images = (
-        declared("Image")
-        or typed(_is_picture)
-        or typed(types.is_binary, types.is_large_binary)
-        or [name for name in texts if name.lower() in _IMAGE_NAMES]
-    )
-    image = _only(images, _IMAGE_NAMES, "picture", schema, where)
-    kinds = (types.is_integer, types.is_boolean, types.is_dictionary)
-    labels = declared("ClassLabel") or [n for n in (*typed(*kinds), *texts) if n != image]
-    label = _only(labels, _LABEL_NAMES, "label", schema, where)
-    names = cast("list[str] | None", features.get(label, {}).get("names"))
-    return _Columns(image=image, label=label, classes=tuple(names) if names else None)
-
-
-def _is_picture(kind: Any) -> bool:
-    from pyarrow import types
-
-    return types.is_struct(kind) and kind.get_field_index("bytes") >= 0
-
-
-def _only(
-    candidates: Sequence[str], preferred: Sequence[str], what: str, schema: Any, where: Path
-) -> str:
-    if len(candidates) == 1:
-        return candidates[0]
-    for name in preferred:
-        if name in candidates:
-            return name
-    columns = shorten((f"{field.name} ({field.type})" for field in schema), at_most=12)
-    raise FormatError(
-        f"several columns could be the {what}" if candidates else f"there is no {what} column",
-        expected=f"one, named {preferred[0]} for example",
-        received=columns,
-        where=where,
-    )
-
-
-def _read_labels(part: _Part, columns: _Columns) -> list[Any]:
+def _read_labels(part: _Part, columns: Columns) -> list[Any]:
     with _opened(part.path) as file:
         values = file.read(columns=[columns.label], use_threads=False).column(0).to_pylist()
     if None in values:
