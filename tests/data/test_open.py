@@ -193,6 +193,15 @@ def test_errors(places: dict[str, Path], name: str, kind: type[ResiduaError], me
     assert "\n" not in str(caught.value)
 
 
+def test_what_may_not_be_written_or_read(
+    places: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (places["work"] / "file").write_text("x")
+    monkeypatch.setenv("RESIDUA_CACHE", str(places["work"] / "file"))
+    with pytest.raises(DataNotFoundError, match=r"cannot be opened.*file/datasets"):
+        open_reader("mnist")
+
+
 def test_strict_stops_at_a_missing_file(places: dict[str, Path]) -> None:
     root = paint_folder(places["work"], a=2)
     (root / "x.csv").write_text("path,label\na/0.png,p\na/1.png,q\na/2.png,q\n")

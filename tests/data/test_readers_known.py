@@ -83,6 +83,23 @@ def test_download_once(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "archive.tar" not in names, "what was downloaded is not kept twice"
 
 
+def test_two_processes_that_download_at_once(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The other one is ready while this one still downloads."""
+    known = find_known("cifar10")
+    assert known is not None
+
+    class Slow(Pictures):
+        def __init__(self, root: Path, *, train: bool, download: bool) -> None:
+            super().__init__(root, train=train, download=download)
+            if train:
+                use(monkeypatch, CIFAR10=Pictures)
+                open_known(known)
+
+    use(monkeypatch, CIFAR10=Slow)
+    assert len(open_known(known).table) == 10
+    assert [path.name for path in (cache / "datasets").iterdir()] == ["cifar10"]
+
+
 def test_no_network(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*args: object, **options: object) -> None:
         raise OSError("<urlopen error Name or service not known>")

@@ -118,7 +118,7 @@ def solarize(images: Tensor, threshold: Tensor) -> Tensor:
 def posterize(images: Tensor, bits: Tensor) -> Tensor:
     """Keeps the highest ``bits`` (int64 ``[b]``, 0 to 8) of each 8-bit level."""
     step = (1 << (8 - bits))[:, None, None, None]
-    return _levels(images).div_(step, rounding_mode="floor").mul_(step) / 255
+    return (images * 255).round_().div_(step, rounding_mode="floor").mul_(step).div_(255)
 
 
 def autocontrast(images: Tensor) -> Tensor:
@@ -131,7 +131,7 @@ def autocontrast(images: Tensor) -> Tensor:
 
 def equalize(images: Tensor) -> Tensor:
     """Makes the histogram of each channel as even as a map of 8-bit levels can (Pillow's)."""
-    levels = _levels(images).flatten(2)
+    levels = (images * 255).round_().to(torch.int64).flatten(2)
     ones = torch.ones_like(levels)
     histogram = torch.zeros(*levels.shape[:2], 256, dtype=torch.int64, device=levels.device)
     histogram.scatter_add_(2, levels, ones)
@@ -141,8 +141,3 @@ def equalize(images: Tensor) -> Tensor:
     table = (cumulative - histogram + step // 2) // step.clamp(min=1)
     table = torch.where(step == 0, torch.arange(256, device=levels.device), table.clamp(max=255))
     return table.gather(2, levels).view(images.shape) / 255
-
-
-def _levels(images: Tensor) -> Tensor:
-    """int64 levels from 0 to 255."""
-    return (images * 255).round_().to(torch.int64)

@@ -60,18 +60,17 @@ def open_reader(name: str, *, strict: bool = False) -> Reader:
     if not name:
         raise UsageError("no data set was named", expected="a path or a known name")
     path = Path(name).expanduser()
-    found = path if path.exists() else _below_data_folder(name)
-    if found:
-        try:
+    try:
+        if found := path if path.exists() else _below_data_folder(name):
             return _open_path(found, strict=strict)
-        except OSError as error:
-            raise DataNotFoundError(
-                "the data set cannot be read",
-                received=error.strerror or error,
-                where=error.filename or found,
-            ) from error
-    if known := find_known(name):
-        return open_known(known)
+        if known := find_known(name):
+            return open_known(known)
+    except OSError as error:
+        raise DataNotFoundError(
+            "the data set cannot be opened",
+            received=error.strerror or error,
+            where=error.filename or name,
+        ) from error
     raise _not_found(name, path)
 
 

@@ -6,7 +6,6 @@ lossless, free of pickle, and every picture at a known place.
 
 from __future__ import annotations
 
-import shutil
 import struct
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
@@ -189,7 +188,11 @@ def _download(known: Known, fetch: Fetch, folder: Path) -> None:
             _write_idx(target, split, pictures)
         names = known.classes or next(iter(parts.values())).classes
         (target / "classes.txt").write_text("\n".join(names) + "\n", "utf-8")
-        shutil.move(target, folder)
+        try:
+            target.rename(folder)
+        except OSError:
+            if not folder.is_dir():  # else another process was quicker
+                raise
 
 
 def _write_idx(folder: Path, split: Split, pictures: Any) -> None:
