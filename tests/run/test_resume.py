@@ -15,7 +15,6 @@ from safetensors.torch import load_file
 
 from residua.cli.main import run_command
 
-
 OPTIONS = [
     "--network", "resnet20", "--epochs", "2", "--batch-size", "16", "--padding", "1",
     "--threads", "1", "--quiet",

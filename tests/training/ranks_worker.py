@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
+from residua.batch import Split
 from residua.data.config import DataConfig
 from residua.recipes.recipe import NetworkConfig, Recipe
 from residua.run.session import Session
@@ -31,9 +32,11 @@ def main(pictures: str, out: str, sync: str, accumulate: str) -> None:
     recipe = replace(recipe, augment=replace(recipe.augment, mixup=0.0))
     with joined_ranks("cpu", 1) as ranks:
         session = Session.prepare(recipe, ranks, terminal=Terminal(quiet=True))
-        seen = [part.ids for step in session.loader("train").epoch(0) for part in step.parts]
+        seen = [part.ids for step in session.loader(Split.TRAIN).epoch(0) for part in step.parts]
         trainer = session.trainer()
-        network = trainer.method.network
+        # float64, so that what differs is the computation and not its rounding
+        network = trainer.method.network.double()
+        network.register_forward_pre_hook(lambda _, inputs: (inputs[0].double(),))
         if sync == "frozen":  # statistics from running averages: no exchange is needed
             trainer.method.eval()
         else:

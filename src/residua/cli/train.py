@@ -32,8 +32,9 @@ class Train:
 
     data: tyro.conf.Positional[str]
     """An image folder, Parquet file or folder, CSV manifest, IDX folder, or a known name."""
-    folder: Annotated[Path | None, tyro.conf.arg(name="run")] = None
-    """Folder for the run; by default runs/DATA-NETWORK-N."""
+    folder: Annotated[Path | None, tyro.conf.arg(name="run", aliases=["--out"])] = None
+    """Folder for the run; by default runs/DATA-NETWORK-N. Under torchrun say --out, because
+    torchrun takes --run for one of its own."""
     recipe: str = "fast"
     """Start from a recipe of `residua list recipes`; the options below change it."""
     quiet: bool = False

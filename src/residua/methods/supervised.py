@@ -44,7 +44,8 @@ class Supervised(Method):
         self.register_buffer("class_weights", class_weights, persistent=False)
 
     def training_step(self, batch: Batch, draws: Draws) -> StepOutput:
-        with torch.no_grad():
+        exact = torch.autocast(batch.inputs.device.type, enabled=False)  # pixels stay in float32
+        with torch.no_grad(), exact:
             views = self.augment(batch, draws)
             inputs = self.preprocess.normalise(views.inputs)
         logits = self.network(inputs)

@@ -8,12 +8,11 @@ Ioffe & Szegedy, "Batch Normalization", 2015, algorithm 1.
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Any, cast
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-from torch.distributed.nn.functional import all_reduce
 from torch.nn.modules.batchnorm import _BatchNorm  # pyright: ignore[reportPrivateUsage]
 
 
@@ -38,6 +37,26 @@ def _synchronised(norm: _BatchNorm, device: torch.device) -> nn.Module:
     return made.train(norm.training)
 
 
+class _SumOverRanks(torch.autograd.Function):
+    """A sum that all ranks use; its gradient is the sum of theirs."""
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor) -> Tensor:
+        total = values.clone()
+        dist.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        total = gradients[0].contiguous().clone()
+        dist.all_reduce(total)
+        return total
+
+
+def _sum_over_ranks(values: Tensor) -> Tensor:
+    return cast(Tensor, _SumOverRanks.apply(values))
+
+
 class SyncBatchNorm(_BatchNorm):
     """Batch normalisation over the samples of all ranks, which may have different numbers."""
 
@@ -48,17 +67,17 @@ class SyncBatchNorm(_BatchNorm):
         if not self.training or not dist.is_initialized():
             return super().forward(input)
         axes = [0, *range(2, input.dim())]
-        x = input.float()
-        count = torch.full((1,), x.numel() / x.shape[1], device=x.device)
-        sums = torch.cat([x.sum(axes), x.square().sum(axes), count])
-        sums = cast(Tensor, all_reduce(sums))
-        total = sums[-1]
-        mean, mean_square = (sums[:-1] / total).chunk(2)
-        variance = mean_square - mean.square()
-        self._track(mean.detach(), variance.detach() * total.detach() / (total.detach() - 1))
         shape = [1, -1, *([1] * (input.dim() - 2))]
-        scale = torch.rsqrt(variance + self.eps)
-        normal = (x - mean.view(shape)) * scale.view(shape)
+        x = input.to(torch.promote_types(input.dtype, torch.float32))
+        count = torch.full((1,), x.numel() / x.shape[1], dtype=x.dtype, device=x.device)
+        sums = _sum_over_ranks(torch.cat([x.sum(axes), count]))
+        total = sums[-1].detach()
+        mean = sums[:-1] / total
+        centred = x - mean.view(shape)
+        # a second exchange: the difference of two large sums would lose the variance's digits
+        variance = _sum_over_ranks(centred.square().sum(axes)) / total
+        self._track(mean.detach(), variance.detach() * total / (total - 1))
+        normal = centred * torch.rsqrt(variance + self.eps).view(shape)
         if self.affine:
             normal = normal * self.weight.view(shape) + self.bias.view(shape)
         return normal.to(input.dtype)
