@@ -15,14 +15,16 @@ class AugmentConfig:
     crop: Literal["auto", "none", "pad", "resized"] = "auto"
     """pad: shift after zero padding (He et al., 2016); resized: random area and aspect ratio
     (Szegedy et al., 2015); auto: pad up to 64 pixels, resized above."""
-    padding: int = 4
-    """Pixels of padding on each side for crop=pad."""
+    padding: int | None = None
+    """Pixels of padding on each side for crop=pad; by default an eighth of the shorter side: 4 of
+    32."""
     scale: tuple[float, float] = (0.25, 1.0)
     """Range of the area that crop=resized keeps."""
     ratio: tuple[float, float] = (0.75, 1.3333333333333333)
     """Range of the aspect ratio of crop=resized."""
-    flip: float = 0.5
-    """Probability of a horizontal flip; 0 where left and right matter (digits, text)."""
+    flip: float | None = None
+    """Probability of a horizontal flip; by default 0.5, and 0 for the known data sets of
+    characters, which a mirror spoils."""
     jitter: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
     """Strength of brightness, contrast, saturation and hue changes."""
     policy: Literal["none", "trivial", "rand"] = "none"
@@ -46,9 +48,9 @@ class AugmentConfig:
 
     def __post_init__(self) -> None:
         for name in ("flip", "erasing", "mix_probability", "cutmix_share"):
-            self._require(name, 0 <= getattr(self, name) <= 1, "a probability from 0 to 1")
+            self._require(name, 0 <= (getattr(self, name) or 0) <= 1, "a probability from 0 to 1")
         for name in ("padding", "mixup", "cutmix"):
-            self._require(name, getattr(self, name) >= 0, "0 or more")
+            self._require(name, (getattr(self, name) or 0) >= 0, "0 or more")
         (smallest, largest), (narrowest, widest) = self.scale, self.ratio
         self._require("scale", 0 < smallest <= largest <= 1, "0 < smallest <= largest <= 1")
         self._require("ratio", 0 < narrowest <= widest, "0 < smallest <= largest")

@@ -54,6 +54,15 @@ class ImageAugment:
             return self.config.crop
         return "pad" if max(self.size) <= _LARGEST_SHIFTED else "resized"
 
+    @property
+    def flip(self) -> float:
+        return 0.5 if self.config.flip is None else self.config.flip
+
+    @property
+    def padding(self) -> int:
+        padding = self.config.padding
+        return max(1, round(min(self.size) / 8)) if padding is None else padding
+
     def __call__(self, batch: Batch, draws: Draws) -> Batch:
         """Views of a batch.
 
@@ -67,8 +76,8 @@ class ImageAugment:
         """
         assert batch.inputs.dtype == torch.uint8
         images = self._cropped(batch, draws)
-        if self.config.flip > 0:
-            images = geometry.flip(images, draws.bernoulli("flip", self.config.flip))
+        if self.flip > 0:
+            images = geometry.flip(images, draws.bernoulli("flip", self.flip))
         if self._changes_values:
             images = images.contiguous()  # a third faster for what follows
         views = images.to(torch.float32).div_(255)
@@ -121,7 +130,7 @@ class ImageAugment:
             return geometry.resample(images, boxes, self.size)
         images = geometry.resize(images, self.size)
         if self.crop == "pad":
-            return geometry.pad_crop(images, draws, padding=config.padding)
+            return geometry.pad_crop(images, draws, padding=self.padding)
         return images
 
     def _mixed(self, views: Tensor, targets: Tensor, draws: Draws) -> tuple[Tensor, Tensor]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from residua.augment.image import ImageAugment
 from residua.data.dataset import Dataset
 from residua.data.preprocess import Preprocess
 from residua.networks.catalog import get_spec
@@ -33,10 +34,10 @@ def resolve(
     if network.network == "auto":
         network = replace(network, network="resnet20" if small else "resnet18")
     get_spec(network.network)
-    if augment.crop == "auto":
-        augment = replace(augment, crop="pad" if small else "resized")
-    if augment.flip is None:
-        augment = replace(augment, flip=0.0 if dataset.name in _WRITING else 0.5)
+    if augment.flip is None and dataset.name in _WRITING:
+        augment = replace(augment, flip=0.0)
+    views = ImageAugment(config=augment, size=preprocess.size, num_classes=0)
+    augment = replace(augment, crop=views.crop, flip=views.flip, padding=views.padding)
     path = recipe.data.path
     if Path(path).expanduser().exists():
         path = str(Path(path).expanduser().resolve())  # resuming works from any folder
