@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from residua.random import Draws, derive_seed, hash64, mix64, permutation
+from residua.files import hash64
+from residua.random import Draws, derive_seed, mix64, permutation
 
 MASK = (1 << 64) - 1
 INT64 = st.integers(min_value=-(1 << 63), max_value=(1 << 63) - 1)

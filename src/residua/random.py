@@ -9,13 +9,14 @@ It runs in int64 tensors on any device, with the same bits on all of them.
 
 from __future__ import annotations
 
-import hashlib
 import math
 from dataclasses import dataclass
 from functools import lru_cache
 
 import torch
 from torch import Tensor
+
+from residua.files import hash64
 
 
 def _signed(value: int) -> int:
@@ -40,12 +41,6 @@ def mix64(x: Tensor) -> Tensor:
     x = (x ^ _shift_right(x, 30)) * _M1
     x = (x ^ _shift_right(x, 27)) * _M2
     return x ^ _shift_right(x, 31)
-
-
-def hash64(text: str) -> int:
-    """63 bits of BLAKE2b: the id of a sample from its key, of a stream from its name."""
-    digest = hashlib.blake2b(text.encode("utf-8", "surrogateescape"), digest_size=8).digest()
-    return int.from_bytes(digest, "little") >> 1
 
 
 @lru_cache(maxsize=1024)

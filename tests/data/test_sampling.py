@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from residua.data.sampling import epoch_plan, shard, steps_per_epoch
 from residua.errors import LabelError, UsageError
-from residua.random import hash64
+from residua.files import hash64
 
 
 def make(n: int, classes: int = 3):

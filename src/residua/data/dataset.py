@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from residua.batch import Schema, Split
 from residua.errors import DataError
-from residua.random import hash64
+from residua.files import hash64
 
 Raw = bytes | npt.NDArray[np.uint8]
 """An encoded file, or pixels that need no decoding: uint8 ``[h, w]`` or ``[h, w, 3]``."""

@@ -23,7 +23,8 @@ import torch
 from residua.batch import Split
 from residua.data.dataset import Table
 from residua.errors import LabelError, UsageError
-from residua.random import Draws, hash64
+from residua.files import hash64
+from residua.random import Draws
 
 _GUARANTEED_FROM = 3
 
