@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import tyro
+from tyro.conf import arg
 
 from residua.cli import console
 
@@ -14,11 +16,13 @@ from residua.cli import console
 class Evaluate:
     """Score a run on a split of its data, or on other data with the same classes."""
 
-    run_folder: tyro.conf.Positional[Path]
+    run_folder: Annotated[tyro.conf.Positional[Path], arg(metavar="RUN", help_behavior_hint="")]
     """A run folder, or a checkpoint folder."""
-    data: tyro.conf.Positional[str | None] = None
+    data: Annotated[
+        tyro.conf.Positional[str | None], arg(metavar="[DATA]", help_behavior_hint="")
+    ] = None
     """Another data set; by default what the run was trained on."""
-    split: str | None = None
+    split: Annotated[str | None, arg(metavar="NAME", help_behavior_hint="")] = None
     """train, validation, test or all; by default test, or all of data that names no test split."""
     device: str = "auto"
     """cpu, cuda ...; auto takes a GPU where there is one."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Annotated
 
 import tyro
+from tyro.conf import arg
 
 from residua.cli import console
 from residua.cli.train import with_recipe_defaults
@@ -20,7 +21,7 @@ class FindLr:
     Takes the options of `residua train`; the rate goes there as --lr (Smith, 2017, section 3.3).
     """
 
-    data: tyro.conf.Positional[str]
+    data: Annotated[tyro.conf.Positional[str], arg(metavar="DATA", help_behavior_hint="")]
     """As for `residua train`."""
     lowest: float = 1e-4
     """First rate."""
@@ -32,7 +33,7 @@ class FindLr:
     """Start from a recipe of `residua list recipes`."""
     json: bool = False
     """Print rates, losses and suggestion as JSON."""
-    config: Annotated[Recipe, tyro.conf.arg(name="")] = field(default_factory=Recipe)
+    config: Annotated[Recipe, arg(name="")] = field(default_factory=Recipe)
 
     def run(self) -> int:
         from residua.run.range_test import suggest_learning_rate
@@ -64,4 +65,4 @@ class FindLr:
 
 def parse(arguments: Sequence[str]) -> FindLr:
     """The command, with the defaults of the recipe that it names."""
-    return with_recipe_defaults(FindLr, arguments, prog="residua find-lr")
+    return with_recipe_defaults(FindLr, arguments, verb="find-lr")

@@ -84,8 +84,7 @@ def _matching(kind: str, entries: Sequence[_Any], pattern: str) -> list[_Any]:
     found = [entry for entry in entries if fnmatchcase(entry.name, glob)]
     if not found:
         names = [entry.name for entry in entries]
-        others = [other for other in KINDS if other != kind]
-        raise UnknownNameError(f"name in {kind}:", pattern.strip("*?"), names + others)
+        raise UnknownNameError(f"name in {kind}:", pattern.strip("*?"), [*names, *KINDS])
     return found
 
 

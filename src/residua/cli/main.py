@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -64,6 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def run_command(arguments: list[str]) -> int:
+    """Runs one verb; a failure is one line on standard error, and its exit code comes back."""
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         print(help_text())
         return 0 if arguments else 2
@@ -73,16 +75,26 @@ def run_command(arguments: list[str]) -> int:
         print(f"residua {version('residua')}")
         return 0
     try:
-        return _command(arguments[0], arguments[1:]).run()
+        code = _command(arguments[0], arguments[1:]).run()
+        sys.stdout.flush()
+        return code
     except ResiduaError as error:
-        print(f"residua: {error}", file=sys.stderr)
-        return error.exit_code
+        return _failed(error, error.exit_code)
     except KeyboardInterrupt:
-        print("residua: interrupted", file=sys.stderr)
-        return 130
+        return _failed("interrupted", 130)
     except BrokenPipeError:  # the reader of a pipe, such as head, has seen enough
-        sys.stderr.close()
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:  # of the disk or the system; what has an own message is caught deeper
+        reason = error.strerror or error
+        return _failed(ResiduaError("cannot go on", received=reason, where=error.filename), 1)
+    except SystemExit as stop:  # the parser has printed its help (0) or what is wrong (2)
+        return stop.code if isinstance(stop.code, int) else 2
+
+
+def _failed(reason: object, code: int) -> int:
+    print(f"residua: {reason}", file=sys.stderr)
+    return code
 
 
 def _command(name: str, arguments: list[str]) -> Command:
@@ -92,7 +104,6 @@ def _command(name: str, arguments: list[str]) -> Command:
     module = import_module(f"residua.cli.{verb.module}")
     if hasattr(module, "parse"):  # verbs whose defaults depend on what was asked for
         return cast(Command, module.parse(arguments))
-    import tyro
+    from residua.cli.parsing import parse
 
-    command = getattr(module, verb.name)
-    return cast(Command, tyro.cli(command, args=arguments, prog=f"residua {name}"))
+    return cast(Command, parse(getattr(module, verb.name), arguments, verb=name))

@@ -6,9 +6,12 @@ import json
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Annotated
 
 import tyro
+from tyro.conf import arg
 
+from residua.errors import UsageError
 from residua.evaluation.results import Prediction
 
 
@@ -19,9 +22,11 @@ class Predict:
     Unreadable ones are named, the others answered, and the exit code is 1.
     """
 
-    run_folder: tyro.conf.Positional[Path]
+    run_folder: Annotated[tyro.conf.Positional[Path], arg(metavar="RUN", help_behavior_hint="")]
     """A run folder, or a checkpoint folder."""
-    inputs: tyro.conf.Positional[tuple[str, ...]]
+    inputs: Annotated[
+        tyro.conf.Positional[tuple[str, ...]], arg(metavar="INPUT...", help_behavior_hint="")
+    ]
     """Files, folders, globs, or - for a list of them on standard input."""
     batch_size: int = 32
     """Pictures that go through the network together."""
@@ -34,6 +39,10 @@ class Predict:
         from residua.run.classifier import Classifier
         from residua.run.terminal import Terminal
 
+        if not self.inputs:
+            raise UsageError("nothing to classify", expected="files, folders, globs, or -")
+        if self.batch_size < 1:
+            raise UsageError("wrong batch_size", expected=">= 1", received=self.batch_size)
         terminal = Terminal(to_stderr=True)
         classifier = Classifier.open(self.run_folder, device=self.device, terminal=terminal)
         failures = 0

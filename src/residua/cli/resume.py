@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import tyro
+from tyro.conf import arg
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,7 +17,7 @@ class Resume:
     On a processor the final weights are bitwise those of an uninterrupted run.
     """
 
-    folder: tyro.conf.Positional[Path]
+    folder: Annotated[tyro.conf.Positional[Path], arg(metavar="RUN", help_behavior_hint="")]
     """The run folder."""
     quiet: bool = False
     """Say nothing but warnings."""

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Protocol, TypeVar, cast
+from typing import Annotated, Protocol, TypeVar
 
 import tyro
+from tyro.conf import arg
 
+from residua.cli.parsing import parse as parse_arguments
 from residua.recipes.presets import preset
 from residua.recipes.recipe import Recipe
 
@@ -30,9 +32,11 @@ class Train:
     is one run on several processes: `torchrun --nproc-per-node 2 -m residua train ...`.
     """
 
-    data: tyro.conf.Positional[str]
+    data: Annotated[tyro.conf.Positional[str], arg(metavar="DATA", help_behavior_hint="")]
     """An image folder, Parquet file or folder, CSV manifest, IDX folder, or a known name."""
-    folder: Annotated[Path | None, tyro.conf.arg(name="run", aliases=["--out"])] = None
+    folder: Annotated[
+        Path | None, arg(name="run", aliases=["--out"], metavar="DIR", help_behavior_hint="")
+    ] = None
     """Folder for the run; by default runs/DATA-NETWORK-N. Under torchrun say --out, because
     torchrun takes --run for one of its own."""
     recipe: str = "fast"
@@ -41,7 +45,7 @@ class Train:
     """Say nothing but warnings."""
     json: bool = False
     """Print summary.json on standard output, messages on standard error."""
-    config: Annotated[Recipe, tyro.conf.arg(name="")] = field(default_factory=Recipe)
+    config: Annotated[Recipe, arg(name="")] = field(default_factory=Recipe)
 
     def run(self) -> int:
         from residua.run.terminal import Terminal
@@ -57,15 +61,14 @@ class Train:
 
 def parse(arguments: Sequence[str]) -> Train:
     """The command, with the defaults of the recipe that it names."""
-    return with_recipe_defaults(Train, arguments, prog="residua train")
+    return with_recipe_defaults(Train, arguments, verb="train")
 
 
-def with_recipe_defaults(command: type[T], arguments: Sequence[str], *, prog: str) -> T:
+def with_recipe_defaults(command: type[T], arguments: Sequence[str], *, verb: str) -> T:
     """``command`` parsed twice over: --recipe decides the other options' defaults."""
     name = _recipe_name(arguments)
     default = command(data=tyro.MISSING, recipe=name, config=preset(name))
-    flat = tyro.conf.OmitArgPrefixes[tyro.conf.FlagCreatePairsOff[command]]
-    return cast(T, tyro.cli(flat, args=arguments, prog=prog, default=default))
+    return parse_arguments(command, arguments, verb=verb, default=default)
 
 
 def _recipe_name(arguments: Sequence[str]) -> str:

@@ -144,8 +144,9 @@ class Trainer:
             batch = part.to(self.ranks.device)
             draws = draws_for(batch, seed=self.config.seed, epoch=self.position.epoch)
             self._seed_dropout(number)
-            with self._syncing(wrapped, number + 1 == len(step.parts)), self.arithmetic.autocast():
-                output = wrapped(batch, draws)
+            with self._syncing(wrapped, number + 1 == len(step.parts)):
+                with self.arithmetic.autocast():
+                    output = wrapped(batch, draws)
                 loss = output.losses.sum() * (self.ranks.world / step.total)
                 self.scaler.scale(loss).backward()
             self.guard.watch(output.losses, batch.ids)
@@ -163,8 +164,9 @@ class Trainer:
 
     def wrapped(self) -> torch.nn.Module:
         """The method as its steps are called: synchronised over ranks, compiled if asked for."""
-        wrapped = self.ranks.wrap(self.method)
-        return torch.compile(wrapped) if self.config.compile else wrapped  # pyright: ignore
+        if self.config.compile:
+            self.method.network.compile()  # in place: names and checkpoints stay as they are
+        return self.ranks.wrap(self.method)
 
     def _seed_dropout(self, part: int) -> None:
         """Dropout and stochastic depth draw from torch's own generator: one seed a step."""
