@@ -193,9 +193,11 @@ def _verified(folder: Path) -> dict[str, Any]:
         )
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        claimed = content.pop("checksum")
-    except (ValueError, KeyError, AttributeError) as error:
+    except ValueError as error:
         raise CorruptCheckpointError(f"{path} is damaged ({error})") from error
+    if not isinstance(content, dict) or "checksum" not in content:
+        raise CorruptCheckpointError(f"{path} is damaged (it has no checksum)")
+    claimed = content.pop("checksum")
     if hash_text(canonical_json(content)) != claimed:
         raise CorruptCheckpointError(f"{path} does not match its checksum")
     if content["format"] != FORMAT:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from types import NoneType, UnionType
-from typing import Any, Literal, TypeVar, Union, cast, get_args
+from typing import Any, Literal, TypeVar, Union, get_args
 
 import tyro
 from tyro.constructors import (
@@ -36,8 +36,8 @@ def parse(command: type[T], arguments: Sequence[str], *, verb: str, default: T |
     prog = f"residua {verb}"
     with _RULES:
         if default is None:
-            return cast(T, tyro.cli(command, args=arguments, prog=prog, config=_STYLE))
-        return cast(T, tyro.cli(command, args=arguments, prog=prog, config=_STYLE, default=default))
+            return tyro.cli(command, args=arguments, prog=prog, config=_STYLE)
+        return tyro.cli(command, args=arguments, prog=prog, config=_STYLE, default=default)
 
 
 @_RULES.primitive_rule

@@ -9,6 +9,8 @@ from typing import Annotated
 import tyro
 from tyro.conf import arg
 
+from residua.cli import console
+
 
 @dataclass(frozen=True, kw_only=True)
 class Resume:
@@ -25,11 +27,12 @@ class Resume:
     """Print summary.json on standard output, messages on standard error."""
 
     def run(self) -> int:
+        from residua.run.store import load_summary
         from residua.run.terminal import Terminal
         from residua.run.train import resume
 
         terminal = Terminal(quiet=self.quiet, to_stderr=self.json)
         run = resume(self.folder, terminal)
         if self.json and terminal.is_main:
-            print(run.summary.read_text(encoding="utf-8"), end="")
+            console.print_json(load_summary(run.summary))
         return 0

@@ -10,6 +10,7 @@ from typing import Annotated, Protocol, TypeVar
 import tyro
 from tyro.conf import arg
 
+from residua.cli import console
 from residua.cli.parsing import parse as parse_arguments
 from residua.recipes.presets import preset
 from residua.recipes.recipe import Recipe
@@ -48,6 +49,7 @@ class Train:
     config: Annotated[Recipe, arg(name="")] = field(default_factory=Recipe)
 
     def run(self) -> int:
+        from residua.run.store import load_summary
         from residua.run.terminal import Terminal
         from residua.run.train import train
 
@@ -55,7 +57,7 @@ class Train:
         terminal = Terminal(quiet=self.quiet, to_stderr=self.json)
         run = train(recipe, self.folder, terminal)
         if self.json and terminal.is_main:
-            print(run.summary.read_text(encoding="utf-8"), end="")
+            console.print_json(load_summary(run.summary))
         return 0
 
 

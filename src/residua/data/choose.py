@@ -48,7 +48,7 @@ def choose_preprocess(
     if not len(sample):
         raise UsageError("the train split is empty", where=dataset.name)
     size = config.size or _common_size(dataset, sample[:_MOST_LARGE]) or _USUAL_SIZE
-    channels = config.channels or dataset.schema.channels
+    channels = dataset.schema.channels if config.channels is None else config.channels
     blank = Preprocess(
         size=size,
         resize=resize or size,

@@ -7,8 +7,12 @@ from typing import Annotated, Literal
 
 import tyro
 
+from residua.errors import UsageError
+
 Fit = Literal["crop", "squash", "pad"]
 CacheMode = Literal["auto", "always", "never"]
+
+_LARGEST = 8192
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,7 +21,7 @@ class DataConfig:
 
     path: Annotated[str, tyro.conf.Suppress] = ""
     """A folder or file, or a known name such as fashion-mnist."""
-    size: tuple[int, int] | None = None
+    size: Annotated[tuple[int, int] | None, tyro.conf.arg(metavar="H W")] = None
     """Height and width that the network sees; by default that of small pictures that all have one
     size (up to 64 pixels), else 224 224."""
     channels: int | None = None
@@ -38,3 +42,14 @@ class DataConfig:
     cache: CacheMode = "auto"
     """Decode once into a cache on disk, or decode anew each epoch; auto caches what takes at most
     a quarter of the free disk."""
+
+    def check(self) -> None:
+        """Raises `UsageError` for the first value that is out of its range."""
+        sides = self.size or (1, 1)
+        self._require("size", min(sides) >= 1 and max(sides) <= _LARGEST, f"1 to {_LARGEST} pixels")
+        self._require("channels", self.channels in (None, 1, 3), "1 (grey) or 3 (colour)")
+        self._require("workers", (self.workers or 0) >= 0, ">= 0")
+
+    def _require(self, name: str, holds: bool, expected: str) -> None:
+        if not holds:
+            raise UsageError(f"wrong {name}", expected=expected, received=getattr(self, name))

@@ -28,6 +28,7 @@ LAYOUTS = (
 """What a data set may look like, in one line."""
 
 _MANIFESTS = (".csv", ".tsv")
+_REMOTE = ("http:", "https:", "s3:", "gs:", "hf:")
 
 
 def open_dataset(config: DataConfig) -> Dataset:
@@ -121,9 +122,16 @@ def _below_data_folder(name: str) -> Path | None:
     return next(same, None) if plain_name(name) else None
 
 
-def _not_found(name: str, path: Path) -> DataNotFoundError | UnknownNameError:
+def _not_found(name: str, path: Path) -> DataNotFoundError | UsageError:
     """A word is taken for a misspelt name, all else for a path."""
     folder = data_folder()
+    if name.startswith(_REMOTE):
+        return UsageError(
+            "data sets are read from this machine",
+            expected="a path or a known name",
+            received=name,
+            fix="Download it and give its folder",
+        )
     if os.sep in name or name.startswith((".", "~")) or path.suffix:
         near = _near(path)
         return DataNotFoundError(
@@ -136,6 +144,8 @@ def _not_found(name: str, path: Path) -> DataNotFoundError | UnknownNameError:
     names = [known.name for known in KNOWN]
     if folder and folder.is_dir():
         names += [each.name for each in folder.iterdir() if each.is_dir()]
+    if near := _near(path):
+        names.append(near)
     return UnknownNameError(f"data set, no file or folder in {places} either:", name, names)
 
 

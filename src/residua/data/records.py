@@ -7,6 +7,7 @@ A record of no bytes is a sample that could not be read; the problems say why.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -27,6 +28,8 @@ from residua.files import naming_full_disk, sync_folder
 _MAGIC = "residua records"
 _VERSION = 1
 _PAGE = 4096
+_REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.ENOENT}
+"""What a system says of a folder that cannot be made or written."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,7 +137,9 @@ def records_once(
             if (found := load_records(path, key)) is not None:
                 return found
             _write(path, key, records(), size)
-    except PermissionError as error:
+    except OSError as error:
+        if error.errno not in _REFUSED:
+            raise
         raise DataError(
             "cannot write the cache",
             where=path.parent,

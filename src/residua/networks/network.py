@@ -88,7 +88,8 @@ class Network(nn.Module, ABC):
         """The last feature map.
 
         Raises:
-            InputShapeError: ``x`` has another rank or other channels, is too small, or not float.
+            InputShapeError: ``x`` has another rank or other channels, is too small, or not float;
+                or is one sample from which no batch norm can learn.
         """
         self.check_input(x)
         for stage in self.stages()[:-1]:
@@ -161,6 +162,20 @@ class Network(nn.Module, ABC):
                 expected=f"at least {self.min_size} along each of {sizes}",
                 received=received,
             )
+        if x.shape[0] == 1 and self._normalises_batches() and self._is_one_pixel(x):
+            raise InputShapeError(
+                "batch normalisation cannot learn from a batch of one value a channel",
+                expected=f"two samples, or {sizes} above {self.feature_info[-1].reduction}",
+                received=received,
+                fix="Use a larger batch size or size, or accumulate less",
+            )
+
+    def _normalises_batches(self) -> bool:
+        return any(isinstance(m, _BatchNorm) and m.training for m in self.modules())
+
+    def _is_one_pixel(self, x: Tensor) -> bool:
+        """Whether the last feature map has one value a channel."""
+        return max(x.shape[2:]) <= self.feature_info[-1].reduction
 
     def _run(self, stage: Stage, x: Tensor) -> Tensor:
         if not (self.checkpointing and self.training):

@@ -125,8 +125,10 @@ def _read_safetensors(path: Path) -> dict[str, Any]:
 
 
 def _read_torch(path: Path) -> dict[str, Any]:
+    _check_torch_file(path)
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings(action="ignore"):  # torch's about pickle protocols
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise WeightsError(
             "the file holds pickled objects, which could run code when loaded",
@@ -142,6 +144,16 @@ def _read_torch(path: Path) -> dict[str, Any]:
         if isinstance(content, dict) and isinstance(content.get(key), Mapping):
             return dict(content[key])
     return content
+
+
+def _check_torch_file(path: Path) -> None:
+    """torch takes whatever is no zip archive for a pickle, a text file too."""
+    with path.open("rb") as file:
+        start = file.read(2)
+    if start[:1] != pickle.PROTO and start != b"PK":
+        raise WeightsError(
+            "not a file of weights", expected="safetensors or a torch state dict", where=path
+        )
 
 
 def _tensors(state: Any, where: str) -> State:

@@ -6,15 +6,17 @@ Free of torch, so that the command line stays quick.
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import cattrs
+from cattrs.v import format_exception
 
 from residua.augment.config import AugmentConfig
 from residua.data.config import DataConfig
-from residua.errors import FormatError
+from residua.errors import FormatError, UsageError
 from residua.files import write_atomically
 from residua.methods.config import SupervisedConfig
 from residua.training.config import TrainingConfig
@@ -49,6 +51,20 @@ class Recipe:
     method: SupervisedConfig = field(default_factory=SupervisedConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
 
+    def check(self) -> None:
+        """Raises `UsageError` for the first value that is out of its range."""
+        for name, value in _flat(self.to_json()).items():
+            if isinstance(value, float) and not math.isfinite(value):
+                raise UsageError(f"wrong {name}", expected="a finite number", received=value)
+        self.data.check()
+        self.training.check()
+
+    def changes(self, other: Recipe) -> dict[str, tuple[Any, Any]]:
+        """What differs in ``other``: by dotted name, the value here and the value there."""
+        mine, theirs = _flat(self.to_json()), _flat(other.to_json())
+        names = (name for name in {**mine, **theirs} if mine.get(name) != theirs.get(name))
+        return {name: (mine.get(name), theirs.get(name)) for name in names}
+
     def to_json(self) -> dict[str, Any]:
         return _CONVERTER.unstructure(self)
 
@@ -62,7 +78,7 @@ class Recipe:
         try:
             return _CONVERTER.structure(content, Recipe)
         except (cattrs.BaseValidationError, cattrs.ForbiddenExtraKeysError) as error:
-            reasons = "; ".join(cattrs.transform_error(error))
+            reasons = "; ".join(cattrs.transform_error(error, format_exception=_reason))
             raise FormatError(f"not a recipe of this release: {reasons}", where=where) from error
 
     def save(self, path: Path) -> None:
@@ -79,7 +95,27 @@ class Recipe:
             content = json.loads(path.read_text(encoding="utf-8"))
         except (ValueError, OSError) as error:
             raise FormatError(f"cannot read a recipe: {error}", where=path) from error
+        if not isinstance(content, dict):
+            kind = type(content).__name__
+            raise FormatError("not a recipe", expected="an object", received=kind, where=path)
         return Recipe.from_json(content, where=str(path))
+
+
+def _flat(value: Any, name: str = "") -> dict[str, Any]:
+    """The leaves of nested objects and lists: ``training.optimizer.lr``, ``data.size.0``."""
+    if not isinstance(value, dict | list | tuple):
+        return {name: value}
+    parts = cast("dict[str, Any]", value if isinstance(value, dict) else dict(enumerate(value)))
+    return {
+        leaf: item
+        for key, part in parts.items()
+        for leaf, item in _flat(part, f"{name}.{key}" if name else key).items()
+    }
+
+
+def _reason(error: BaseException, kind: type | None) -> str:
+    """A value out of its range says so itself; the rest is cattrs' business."""
+    return str(error) if isinstance(error, UsageError) else format_exception(error, kind)
 
 
 def _make_converter() -> cattrs.Converter:

@@ -73,11 +73,12 @@ class Classifier:
         elif (path / "checkpoint.json").is_file():
             found = checkpoints.load(path)
         else:
+            weights = "Weights alone, such as a .pth file, can start a training: --start"
             raise CheckpointError(
                 "neither a run nor a checkpoint",
                 expected="a folder with recipe.json or checkpoint.json",
                 received=f"{path} ({_kind(path)})",
-                fix="Weights alone, such as a .pth file, can start a training: --start",
+                fix=weights if path.is_file() else "Give the folder that train printed",
             )
         return Classifier(found, choose_device(device), terminal)
 
@@ -102,6 +103,8 @@ class Classifier:
         """
         config = self.recipe.data if data is None else replace(self.recipe.data, path=data)
         dataset = open_dataset(config)
+        for problem in dataset.reader.problems:
+            self.terminal.problem(problem)
         chosen, name = _choose(dataset, split, own=data is None)
         translate = _translation(dataset, self.classes)
         loader = self._loader(chosen, config, name)

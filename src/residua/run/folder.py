@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,7 +57,7 @@ class RunFolder:
         """A folder for a new run.
 
         Raises:
-            UsageError: If it holds a run already.
+            UsageError: If it holds a run already, or cannot be made or written.
         """
         folder = RunFolder(path)
         if folder.recipe.exists():
@@ -64,7 +67,19 @@ class RunFolder:
             )
         if path.exists() and not path.is_dir():
             raise UsageError("a run needs a folder", received=f"the file {path}")
-        path.mkdir(parents=True, exist_ok=True)
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UsageError(
+                "the run folder cannot be made",
+                received=error.strerror,
+                where=path,
+                fix="Choose another --run",
+            ) from error
+        if not os.access(path, os.W_OK):
+            raise UsageError(
+                "the run folder cannot be written", where=path, fix="Choose another --run"
+            )
         return folder
 
     @staticmethod
@@ -77,10 +92,22 @@ class RunFolder:
         folder = RunFolder(path)
         if not folder.recipe.is_file():
             found = "no such folder" if not path.exists() else "no recipe.json in it"
+            found = "a file" if path.is_file() else found
             raise CheckpointError(
                 f"{path} is not a run", received=found, fix="Give the folder that train printed"
             )
         return folder
+
+
+@contextmanager
+def removed_if_empty(folder: Path) -> Generator[None]:
+    """Leaves no empty folder behind when what was to be written there fails."""
+    try:
+        yield
+    except BaseException:
+        with suppress(OSError):
+            folder.rmdir()
+        raise
 
 
 def next_free(parent: Path, data: str, network: str) -> Path:

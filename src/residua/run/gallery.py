@@ -18,6 +18,7 @@ from residua.data.decode import decode
 from residua.data.loader import Loader
 from residua.data.open import open_dataset
 from residua.data.preprocess import Preprocess, training_form
+from residua.errors import DataError
 from residua.evaluation.metrics import log_softmax
 from residua.recipes.recipe import Recipe
 from residua.report.contents import Picture, ReportContents, SplitCounts
@@ -69,6 +70,7 @@ def _answered(
         return [], []
     answers = load_answers(run.evaluations, scores.split)
     labels, rows = answers["labels"], answers["rows"]
+    _check_same(dataset, labels, rows)
     shares = np.exp(log_softmax(answers["logits"].astype(np.float64) / temperature))
     top = shares.argmax(axis=1)
     wrong = np.flatnonzero((top != labels) & (labels >= 0))
@@ -83,6 +85,14 @@ def _answered(
         ]
 
     return show(wrong), show(right)
+
+
+def _check_same(
+    dataset: Dataset, labels: npt.NDArray[np.int64], rows: npt.NDArray[np.int64]
+) -> None:
+    known = dataset.table.labels
+    if (len(rows) and rows.max() >= len(known)) or (known[rows] != labels).any():
+        raise DataError("the data is not what was evaluated", where=dataset.name)
 
 
 def _picture(

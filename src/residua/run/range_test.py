@@ -9,8 +9,8 @@ from residua.data.loader import Loader, Step
 from residua.errors import NonFiniteError
 from residua.recipes.recipe import Recipe
 from residua.run.session import Session
+from residua.run.setting import setting
 from residua.run.terminal import Terminal
-from residua.training.distributed import joined_ranks
 from residua.training.lr_finder import LrCurve, find_lr
 from residua.training.meter import Meter
 from residua.training.optimizers import set_learning_rates
@@ -20,8 +20,7 @@ def suggest_learning_rate(
     recipe: Recipe, terminal: Terminal, *, lowest: float, highest: float, steps: int
 ) -> LrCurve:
     """Trains ``steps`` updates at rising learning rates and throws the result away."""
-    with joined_ranks(recipe.training.device, recipe.training.threads) as ranks:
-        terminal.join(ranks)
+    with setting(recipe, terminal) as ranks:
         session = Session.prepare(recipe, ranks, terminal=terminal)
         trainer = session.trainer()
         wrapped = trainer.wrapped()

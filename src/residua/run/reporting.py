@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import platform
 import shlex
 from collections.abc import Sequence
@@ -10,7 +9,6 @@ from dataclasses import fields, is_dataclass
 from datetime import datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -22,7 +20,7 @@ from residua.report.html import write_report
 from residua.run.folder import RunFolder
 from residua.run.gallery import with_pictures
 from residua.run.start import usable_checkpoint
-from residua.run.store import load_scores
+from residua.run.store import load_scores, load_summary
 from residua.run.terminal import Terminal
 from residua.training.record import EpochRecord as Record
 from residua.training.record import MetricsFile
@@ -114,10 +112,6 @@ def _epoch_of(records: Sequence[Record], step: int) -> int | None:
     return next((record.epoch for record in records if record.step == step), None)
 
 
-def _summary(run: RunFolder) -> dict[str, Any]:
-    return json.loads(run.summary.read_text(encoding="utf-8")) if run.summary.exists() else {}
-
-
 def _facts(
     run: RunFolder, recipe: Recipe, checkpoint: Checkpoint, records: Sequence[Record]
 ) -> list[Fact]:
@@ -150,7 +144,7 @@ def _facts(
 
 def _environment(run: RunFolder) -> list[Fact]:
     rows = {
-        "Hardware": str(_summary(run).get("device", "")),
+        "Hardware": str(load_summary(run.summary).get("device", "")),
         "Machine": f"{platform.system()} {platform.machine()}",
         "Python": platform.python_version(),
         "PyTorch": torch.__version__,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +11,7 @@ from residua.evaluation.results import Evaluation, Prediction
 from residua.recipes.recipe import Recipe
 from residua.run.classifier import Classifier
 from residua.run.folder import RunFolder
+from residua.run.store import load_summary
 from residua.run.terminal import Terminal
 
 
@@ -43,9 +43,7 @@ class Run:
     @property
     def summary(self) -> dict[str, Any]:
         """summary.json: network, data, cost and scores; empty while the run is not complete."""
-        if not self.folder.summary.exists():
-            return {}
-        return json.loads(self.folder.summary.read_text(encoding="utf-8"))
+        return load_summary(self.folder.summary)
 
     @cached_property
     def classifier(self) -> Classifier:

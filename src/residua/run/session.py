@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import cast
 
 import numpy as np
@@ -19,7 +18,7 @@ from residua.data.dataset import Dataset
 from residua.data.loader import Loader
 from residua.data.open import open_dataset
 from residua.data.preprocess import Preprocess, evaluation_form, training_form
-from residua.errors import LabelError
+from residua.errors import LabelError, UsageError
 from residua.evaluation.predict import predict_split
 from residua.evaluation.results import Predictions
 from residua.losses.classification import balanced_class_weights
@@ -30,6 +29,7 @@ from residua.recipes.recipe import Recipe
 from residua.run.resolve import resolve
 from residua.run.start import load_start
 from residua.run.terminal import Terminal
+from residua.training.config import TrainingConfig
 from residua.training.distributed import Ranks
 from residua.training.loop import Trainer
 from residua.training.precision import Arithmetic, choose_arithmetic
@@ -69,10 +69,12 @@ class Session:
         Raises:
             ResiduaError: For data that cannot be trained on, or an unknown network.
         """
-        recipe.training.check()
         dataset = open_dataset(recipe.data)
         if not len(dataset.rows(Split.TRAIN)):
             raise LabelError("nothing to train on", where=recipe.data.path)
+        for problem in dataset.reader.problems:
+            terminal.problem(problem)
+        _check_validation(recipe.training, dataset)
         preprocess = preprocess or choose_preprocess(dataset, recipe.data)
         return Session(
             recipe=resolve(recipe, dataset, preprocess, ranks.device),
@@ -107,9 +109,10 @@ class Session:
             drop_path_rate=config.drop_path_rate,
         )
         if config.start is not None:
-            fresh = load_start(network, Path(config.start), warn=self.terminal.warn)
-            if fresh:
-                self.terminal.say(f"new in {config.network}: {', '.join(fresh)}")
+            loaded = load_start(network, config.start, warn=self.terminal.warn)
+            for what, names in (("new", loaded.fresh), ("fitted to the channels", loaded.adapted)):
+                if names:
+                    self.terminal.say(f"start    {what}: {', '.join(names)}")
         return self.on_device(network)
 
     def on_device(self, network: Network) -> Network:
@@ -211,3 +214,19 @@ class Session:
             scores={} if best is None else {"validation_accuracy": best.accuracy},
             training=replace(state, values={**state.values, "data": fingerprint}),
         )
+
+
+def _check_validation(training: TrainingConfig, dataset: Dataset) -> None:
+    """What is decided by validation needs a validation split."""
+    waits = {
+        "--early-stopping": training.early_stopping is not None,
+        "--schedule plateau": training.schedule.schedule == "plateau",
+    }
+    for option, used in waits.items():
+        if used and not len(dataset.rows(Split.VALIDATION)):
+            raise UsageError(
+                f"{option} needs a validation split",
+                received="none",
+                where=dataset.name,
+                fix="Draw one with --validation-fraction",
+            )

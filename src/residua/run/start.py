@@ -9,7 +9,7 @@ from residua import checkpoint as checkpoints
 from residua.checkpoint import Checkpoint
 from residua.errors import CheckpointError, WeightsError
 from residua.networks.network import Network
-from residua.networks.weights import load_state, load_weights
+from residua.networks.weights import LoadResult, load_state, load_weights
 from residua.run.folder import RunFolder
 
 
@@ -31,29 +31,23 @@ def usable_checkpoint(
         found = checkpoints.newest(folder.checkpoints, prefix, warn=warn)
         if found is not None:
             return found
-    raise CheckpointError(
-        f"{folder.root} has no usable checkpoint",
-        fix=f"Train it first: residua resume {folder.root}",
-    )
+    verb = "Train again" if folder.summary.exists() else f"Go on with: residua resume {folder.root}"
+    raise CheckpointError(f"{folder.root} has no usable checkpoint", fix=verb)
 
 
-def load_start(network: Network, source: Path, *, warn: Callable[[str], None]) -> tuple[str, ...]:
-    """Loads ``source`` into ``network``; what depends on classes or channels may stay fresh.
+def load_start(network: Network, start: str, *, warn: Callable[[str], None]) -> LoadResult:
+    """Loads weights into ``network``; what depends on classes or channels is fresh or adapted.
 
     Args:
-        source: A run folder, a checkpoint folder, or a .safetensors or .pth file.
-
-    Returns:
-        The names that stayed as initialised.
+        start: A run folder, a checkpoint folder, or a .safetensors or .pth file.
 
     Raises:
         WeightsError: If it belongs to another network.
         CheckpointError: If there is nothing to load.
     """
-    if not source.exists():
-        raise CheckpointError("nothing to start from", received=f"{source} (does not exist)")
-    if source.is_file():
-        return load_weights(network, source, adapt=True).fresh
+    source = Path(start)
+    if not source.is_dir():
+        return load_weights(network, start, adapt=True)
     if (source / "recipe.json").is_file():
         found = usable_checkpoint(RunFolder.open(source), warn=warn)
     else:
@@ -66,4 +60,4 @@ def load_start(network: Network, source: Path, *, warn: Callable[[str], None]) -
             where=source,
             fix=f"Use --network {found.spec.name}",
         )
-    return load_state(network, found.weights, where=str(source), adapt=True).fresh
+    return load_state(network, found.weights, where=start, adapt=True)

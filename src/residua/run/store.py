@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError
@@ -12,6 +13,8 @@ from safetensors.numpy import load_file, save
 from residua.errors import FormatError
 from residua.evaluation.results import Evaluation, Predictions
 from residua.files import write_atomically
+
+_RESTORE = "Delete it; residua resume writes it again"
 
 
 def save_evaluation(folder: Path, evaluation: Evaluation, predictions: Predictions) -> None:
@@ -37,8 +40,27 @@ def load_scores(folder: Path, split: str) -> Evaluation | None:
         return None
     try:
         return Evaluation.from_json(json.loads(path.read_text(encoding="utf-8")))
-    except (ValueError, KeyError, TypeError) as error:
-        raise FormatError(f"damaged evaluation ({error})", where=path) from error
+    except (ValueError, FormatError) as error:
+        raise FormatError(
+            f"damaged evaluation ({error})", where=path, fix="Without it a report can be written"
+        ) from error
+
+
+def load_summary(path: Path) -> dict[str, Any]:
+    """summary.json; empty where there is none, as while the run is not complete.
+
+    Raises:
+        FormatError: If the file is damaged.
+    """
+    if not path.exists():
+        return {}
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise FormatError(f"damaged summary ({error})", where=path, fix=_RESTORE) from error
+    if not isinstance(content, dict):
+        raise FormatError("damaged summary", expected="an object", where=path, fix=_RESTORE)
+    return content
 
 
 def load_answers(folder: Path, split: str) -> dict[str, np.ndarray]:

@@ -43,6 +43,12 @@ class Terminal:
         self._bar: Progress | None = None
         self._tasks: dict[str, TaskID] = {}
 
+    def close(self) -> None:
+        """Takes a bar that is not done off the screen, so that the cursor shows again."""
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar, self._tasks = None, {}
+
     def join(self, ranks: Ranks) -> None:
         """Falls silent on all ranks but the main one."""
         self.is_main = ranks.is_main
@@ -59,7 +65,10 @@ class Terminal:
         """Names a sample that is left out; of many, the first ones."""
         self._left_out += 1
         if self._left_out <= _NAMED_PROBLEMS:
-            self.warn(f"left out {problem.key}: {problem.reason}")
+            reason = problem.reason
+            self.warn(
+                f"left out: {reason}" if problem.key in reason else f"{problem.key}: {reason}"
+            )
         elif self._left_out == _NAMED_PROBLEMS + 1:
             self.warn("left out more; `residua check` names all of them")
 
@@ -75,8 +84,7 @@ class Terminal:
             self._tasks[what] = self._bar.add_task(what, total=total)
         self._bar.update(self._tasks[what], completed=done)
         if done >= total:
-            self._bar.stop()
-            self._bar, self._tasks = None, {}
+            self.close()
 
     def announce(self, session: Session, trainer: Trainer, run: RunFolder) -> None:
         """What is about to be trained on what, and where it goes."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Generator
-from contextlib import ExitStack, contextmanager
+import signal
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import torch.distributed as dist
 from residua import checkpoint as checkpoints
 from residua.batch import Split
 from residua.checkpoint import Checkpoint
-from residua.errors import DataError, InterruptedRunError
+from residua.errors import CheckpointError, DataError, InterruptedRunError
 from residua.evaluation.calibration import fit_temperature
 from residua.evaluation.evaluate import evaluate
 from residua.evaluation.predict import describe_device
@@ -22,13 +23,14 @@ from residua.evaluation.results import Evaluation
 from residua.files import write_atomically
 from residua.networks.network import Network
 from residua.recipes.recipe import Recipe
-from residua.run.folder import RunFolder, next_free
+from residua.run.folder import RunFolder, next_free, removed_if_empty
 from residua.run.reporting import write_run_report
 from residua.run.session import Session
+from residua.run.setting import setting
 from residua.run.start import usable_checkpoint
 from residua.run.store import save_evaluation
 from residua.run.terminal import Terminal
-from residua.training.distributed import Ranks, joined_ranks
+from residua.training.distributed import Ranks
 from residua.training.loop import Trainer
 from residua.training.meter import Scores
 from residua.training.record import EpochRecord, MetricsFile, TensorBoard, peak_memory
@@ -47,15 +49,14 @@ def train(recipe: Recipe, folder: Path | None, terminal: Terminal) -> RunFolder:
     Raises:
         ResiduaError: Of any kind; what was saved until then stays.
     """
-    with _setting(recipe, terminal) as (ranks, stop):
+    with setting(recipe, terminal) as ranks:
         session = Session.prepare(recipe, ranks, terminal=terminal)
         run = _shared_folder(folder, session, ranks)
-        if ranks.is_main:
-            session.recipe.save(run.recipe)
-        trainer = session.trainer()
-        terminal.announce(session, trainer, run)
-        _fit(session, trainer, run, stop, terminal)
-        _finish(session, trainer, run, terminal)
+        with removed_if_empty(run.root):
+            trainer = session.trainer()
+            if ranks.is_main:
+                session.recipe.save(run.recipe)
+        _complete(session, trainer, run, terminal)
     return run
 
 
@@ -71,7 +72,7 @@ def resume(path: Path, terminal: Terminal) -> RunFolder:
         terminal.say(f"{path} is complete; nothing to do")
         return run
     recipe = Recipe.load(run.recipe)
-    with _setting(recipe, terminal) as (ranks, stop):
+    with setting(recipe, terminal) as ranks:
         found = checkpoints.newest(run.checkpoints, "step", training=True, warn=terminal.warn)
         if found is None:
             terminal.warn(f"{path} has no usable checkpoint; starting from the beginning")
@@ -79,21 +80,11 @@ def resume(path: Path, terminal: Terminal) -> RunFolder:
         session = Session.prepare(recipe, ranks, terminal=terminal, preprocess=preprocess)
         trainer = session.trainer()
         if found is not None:
-            _restore(session, trainer, found)
+            _restore(session, trainer, found, run)
         if ranks.is_main:
             MetricsFile(run.metrics).keep_until(trainer.position.step)
-        terminal.announce(session, trainer, run)
-        _fit(session, trainer, run, stop, terminal)
-        _finish(session, trainer, run, terminal)
+        _complete(session, trainer, run, terminal)
     return run
-
-
-@contextmanager
-def _setting(recipe: Recipe, terminal: Terminal) -> Generator[tuple[Ranks, StopRequest]]:
-    training = recipe.training
-    with joined_ranks(training.device, training.threads) as ranks, StopRequest() as stop:
-        terminal.join(ranks)
-        yield ranks, stop
 
 
 def _shared_folder(folder: Path | None, session: Session, ranks: Ranks) -> RunFolder:
@@ -109,7 +100,8 @@ def _shared_folder(folder: Path | None, session: Session, ranks: Ranks) -> RunFo
     return RunFolder(chosen[0])
 
 
-def _restore(session: Session, trainer: Trainer, found: Checkpoint) -> None:
+def _restore(session: Session, trainer: Trainer, found: Checkpoint, run: RunFolder) -> None:
+    _check_same_recipe(session.recipe, found, run)
     assert found.training is not None
     if found.training.values["data"] != session.fingerprint():
         raise DataError(
@@ -122,14 +114,49 @@ def _restore(session: Session, trainer: Trainer, found: Checkpoint) -> None:
     trainer.restore(dict(found.weights), found.training)
 
 
+_FREE = frozenset(f"data.{name}" for name in ("path", "workers", "cache", "strict")) | frozenset(
+    f"training.{name}"
+    for name in ("device", "threads", "compile", "tensorboard", "checkpoint_minutes")
+)
+"""What may be another on resuming: where and how a run computes, not what."""
+
+
+def _check_same_recipe(recipe: Recipe, found: Checkpoint, run: RunFolder) -> None:
+    """An edited recipe would make another run of the one that stopped."""
+    before = Recipe.from_json(dict(found.recipe), where="the checkpoint")
+    for name, (was, now) in before.changes(recipe).items():
+        if name not in _FREE:
+            raise CheckpointError(
+                f"the run was started with another {name}",
+                expected=was,
+                received=now,
+                where=run.recipe,
+                fix="Put it back, or train a new run with --start from this one",
+            )
+
+
 # ---- training -----------------------------------------------------------------------------------
 
 
-def _fit(
-    session: Session, trainer: Trainer, run: RunFolder, stop: StopRequest, terminal: Terminal
-) -> None:
+def _complete(session: Session, trainer: Trainer, run: RunFolder, terminal: Terminal) -> None:
+    """Trains to the end and scores the result; what a signal interrupts can be resumed."""
+    terminal.announce(session, trainer, run)
+    try:
+        _fit(session, trainer, run, terminal)
+        try:
+            _finish(session, trainer, run, terminal)
+        except KeyboardInterrupt:
+            step = trainer.position.step
+            raise InterruptedRunError(signal.SIGINT, step=step) from None
+    except InterruptedRunError as error:
+        fix = f"Go on with: residua resume {run.root}"
+        raise InterruptedRunError(error.signal, step=error.step, fix=fix) from None
+
+
+def _fit(session: Session, trainer: Trainer, run: RunFolder, terminal: Terminal) -> None:
     """The loop, with the run's own validation, checkpoints and records."""
     with ExitStack() as stack:
+        stop = stack.enter_context(StopRequest())
         sinks: list[Callable[[EpochRecord], None]] = []
         if session.ranks.is_main:
             sinks.append(MetricsFile(run.metrics).append)
@@ -138,11 +165,7 @@ def _fit(
                 stack.callback(board.close)
                 sinks.append(board.append)
         observer = stack.enter_context(terminal.watching(session, sinks))
-        try:
-            trainer.fit(_validator(session), _saver(session, run), observer, stop)
-        except InterruptedRunError as error:
-            fix = f"Go on with: residua resume {run.root}"
-            raise InterruptedRunError(error.signal, step=error.step, fix=fix) from None
+        trainer.fit(_validator(session), _saver(session, run), observer, stop)
 
 
 def _validator(session: Session) -> Callable[[Network], Scores | None]:

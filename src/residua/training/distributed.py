@@ -62,6 +62,9 @@ class Ranks:
         return nn.parallel.DistributedDataParallel(module, device_ids=devices)
 
 
+_DEVICES = "auto, cpu, cuda, cuda:1 ..."
+
+
 def choose_device(name: str) -> torch.device:
     """``auto``, ``cpu``, ``cuda``, ``cuda:1`` ... as a device that exists.
 
@@ -74,9 +77,7 @@ def choose_device(name: str) -> torch.device:
     try:
         device = torch.device(name)
     except RuntimeError as error:
-        raise UsageError(
-            "unknown device", expected="cpu, cuda, cuda:1 ...", received=name
-        ) from error
+        raise UsageError("unknown device", expected=_DEVICES, received=name) from error
     if device.type == "cuda":
         if not torch.cuda.is_available():
             raise UsageError(
@@ -87,6 +88,12 @@ def choose_device(name: str) -> torch.device:
             raise UsageError(
                 "no such GPU", expected=f"0 to {torch.cuda.device_count() - 1}", received=name
             )
+        return device
+    try:
+        torch.zeros(1, device=device).item()
+    except (RuntimeError, AssertionError, ImportError) as error:
+        reason = "torch cannot compute on this device"
+        raise UsageError(reason, expected=_DEVICES, received=name) from error
     return device
 
 

@@ -63,10 +63,10 @@ def find_lr(
     Raises:
         UsageError: Rates or a number of steps that make no ramp.
     """
-    if not (0 < lowest < highest and steps >= 10):
+    if not (0 < lowest < highest < math.inf and steps >= 10):
         raise UsageError(
             "wrong range of learning rates",
-            expected="0 < lowest < highest and at least 10 steps",
+            expected="0 < lowest < highest, finite, and at least 10 steps",
             received=f"{lowest:g} to {highest:g} in {steps} steps",
         )
     lrs: list[float] = []

@@ -233,7 +233,7 @@ def _encode(
             "a label has no class",
             expected=f"0 to {len(classes) - 1}, as there are {len(classes)} class names",
             received=labels[wrong[0]],
-            where=f"{where}: {keys[int(wrong[0])]}",
+            where=where / keys[int(wrong[0])],
         )
     return classes, labels
 
