@@ -15,7 +15,7 @@ demo: env
 	@echo "report: $(CURDIR)/runs/demo/report/report.html"
 
 test: env
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 check: env
 	$(BIN)/ruff format --check $(CODE)
