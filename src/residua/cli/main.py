@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Protocol, cast
+from types import FrameType
+from typing import NoReturn, Protocol, cast
 
 from residua.errors import ResiduaError, UnknownNameError
 
@@ -61,6 +64,8 @@ def help_text() -> str:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs one verb and exits: 0 done, 1 failed, 2 wrong usage, 130 and 143 interrupted."""
+    warnings.filterwarnings("ignore", module=r"PIL\.")  # about metadata; what matters is an error
+    signal.signal(signal.SIGTERM, _terminate)
     sys.exit(run_command(list(sys.argv[1:] if arguments is None else arguments)))
 
 
@@ -89,7 +94,12 @@ def run_command(arguments: list[str]) -> int:
         reason = error.strerror or error
         return _failed(ResiduaError("cannot go on", received=reason, where=error.filename), 1)
     except SystemExit as stop:  # the parser has printed its help (0) or what is wrong (2)
-        return stop.code if isinstance(stop.code, int) else 2
+        return _failed("terminated", 143) if stop.code == 143 else cast(int, stop.code)
+
+
+def _terminate(number: int, frame: FrameType | None) -> NoReturn:
+    """SIGTERM outside the training loop, which has its own way: tidies up as an interrupt does."""
+    sys.exit(128 + number)
 
 
 def _failed(reason: object, code: int) -> int:

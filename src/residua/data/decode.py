@@ -171,7 +171,7 @@ def _reason(data: bytes, error: Exception) -> str:
     if not data:
         return "an empty file"
     if isinstance(error, Image.DecompressionBombError):
-        return f"a header that claims too many pixels ({error}; at most {MAX_PIXELS:,} are read)"
+        return f"a header that claims more than {MAX_PIXELS:,} pixels"
     if isinstance(error, UnidentifiedImageError):
         if all(byte in b"\t\n\r\f" or 32 <= byte < 127 for byte in data[:64]):
             return "a text file"

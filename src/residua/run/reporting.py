@@ -14,6 +14,7 @@ import torch
 
 from residua.checkpoint import Checkpoint
 from residua.errors import DataError
+from residua.recipes.presets import fast
 from residua.recipes.recipe import Recipe
 from residua.report.contents import EpochRecord, Fact, ReportContents
 from residua.report.html import write_report
@@ -75,9 +76,9 @@ def _data_name(recipe: Recipe) -> str:
 
 
 def _command(recipe: Recipe) -> str:
-    """The command that repeats the run: every option that differs from the default recipe's."""
+    """The command that repeats the run: every option that differs from the default."""
     words = ["residua", "train", recipe.data.path]
-    default = Recipe()
+    default = fast()
     for part, usual in (
         (recipe.network, default.network),
         (recipe.data, default.data),

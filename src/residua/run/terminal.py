@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from residua.training.loop import Trainer
 
 _NAMED_PROBLEMS = 10
+_MISSING = {
+    Split.VALIDATION: "the weights will be those of the last epoch, not calibrated",
+    Split.TEST: "nothing is held out that could score the result",
+}
 
 
 class Terminal:
@@ -93,6 +97,7 @@ class Terminal:
             f"{len(session.dataset.rows(split)):,} {split.value}"
             + ("" if split in session.dataset.official else " (drawn)")
             for split in Split
+            if len(session.dataset.rows(split))
         )
         network = trainer.method.network
         parameters = sum(parameter.numel() for parameter in network.parameters())
@@ -111,6 +116,9 @@ class Terminal:
             f"{trainer.arithmetic.name} on {session.ranks.device.type}"
             + (f" x {world} ranks" if world > 1 else "")
         )
+        for split, meaning in _MISSING.items():
+            if not len(session.dataset.rows(split)):
+                self.say(f"note     no {split.value} split: {meaning}")
         if trainer.position.step:
             self.say(f"resuming after step {trainer.position.step}")
         self.say(f"run      {run.root}")

@@ -114,11 +114,14 @@ def _restore(session: Session, trainer: Trainer, found: Checkpoint, run: RunFold
     trainer.restore(dict(found.weights), found.training)
 
 
-_FREE = frozenset(f"data.{name}" for name in ("path", "workers", "cache", "strict")) | frozenset(
-    f"training.{name}"
-    for name in ("device", "threads", "compile", "tensorboard", "checkpoint_minutes")
+_FREE = frozenset(
+    {
+        *(f"data.{name}" for name in ("path", "workers", "cache", "strict")),
+        *(f"training.{name}" for name in ("device", "threads", "compile", "tensorboard")),
+        *(f"training.{name}" for name in ("checkpoint_minutes", "epochs", "early_stopping")),
+    }
 )
-"""What may be another on resuming: where and how a run computes, not what."""
+"""What may be another on resuming: where a run computes and for how long, not what."""
 
 
 def _check_same_recipe(recipe: Recipe, found: Checkpoint, run: RunFolder) -> None:
