@@ -1,6 +1,7 @@
 """What all tests share."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 # one thread a test process: several run side by side, and torch reads this when it is imported
@@ -20,10 +21,12 @@ def shared_data() -> Path:
     return folder
 
 
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Caches of decoded pictures stay out of the user's."""
-    monkeypatch.setenv("RESIDUA_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Caches of decoded pictures stay out of the user's, those of shared fixtures too."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RESIDUA_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+        yield
 
 
 def make_pictures(root: Path, per_class: int = 24, size: int = 16) -> Path:

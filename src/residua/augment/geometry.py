@@ -166,6 +166,8 @@ def to_uint8(values: Tensor) -> Tensor:
 
 def resample_each(images: Tensor, boxes: Boxes, size: Size) -> Tensor:
     """`resample` by torch's own kernel, once a sample."""
+    if size[1] == 1:  # where torch's uint8 kernel reads one row only (2.11 to 2.15)
+        return resample_by_matrices(images, boxes, size)
     corners = torch.stack([boxes.top, boxes.left, boxes.height, boxes.width], dim=1)
     views = images.new_empty(*images.shape[:2], *size).contiguous(memory_format=layout(images))
     for i, (top, left, height, width) in enumerate(corners.tolist()):

@@ -22,6 +22,7 @@ touched; its warning about pictures of half that size passes through to the call
 from __future__ import annotations
 
 import io
+import re
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
@@ -176,6 +177,6 @@ def _reason(data: bytes, error: Exception) -> str:
         if all(byte in b"\t\n\r\f" or 32 <= byte < 127 for byte in data[:64]):
             return "a text file"
         return f"no known picture format (it starts with {data[:8].hex(' ')})"
-    if isinstance(error, OSError) and ("truncated" in str(error) or "broken" in str(error)):
+    if isinstance(error, OSError) and re.search("truncated|broken", str(error), re.IGNORECASE):
         return f"a file that is cut off or damaged ({error})"
     return f"a damaged or unsupported file ({type(error).__name__}: {error})"

@@ -144,7 +144,7 @@ def records_once(
             "cannot write the cache",
             where=path.parent,
             received=error.strerror,
-            fix="Set RESIDUA_CACHE to a folder that you may write, or decode anew (--cache never)",
+            fix="Set RESIDUA_CACHE to a folder that you may write",
         ) from error
     written = load_records(path, key)
     assert written is not None, path

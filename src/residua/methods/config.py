@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from residua.errors import UsageError
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SupervisedConfig:
@@ -15,3 +17,10 @@ class SupervisedConfig:
     balance: Literal["none", "loss", "sampling"] = "none"
     """Make rare classes count as much as frequent ones: by weights in the loss, or by drawing
     them more often."""
+
+    def check(self) -> None:
+        """Raises `UsageError` for the first value that is out of its range."""
+        if not 0 <= self.label_smoothing < 1:
+            raise UsageError(
+                "wrong label_smoothing", expected="in [0, 1)", received=self.label_smoothing
+            )

@@ -57,6 +57,7 @@ class Recipe:
             if isinstance(value, float) and not math.isfinite(value):
                 raise UsageError(f"wrong {name}", expected="a finite number", received=value)
         self.data.check()
+        self.method.check()
         self.training.check()
 
     def changes(self, other: Recipe) -> dict[str, tuple[Any, Any]]:

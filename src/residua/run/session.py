@@ -18,6 +18,7 @@ from residua.data.dataset import Dataset
 from residua.data.loader import Loader
 from residua.data.open import open_dataset
 from residua.data.preprocess import Preprocess, evaluation_form, training_form
+from residua.data.sampling import shard, steps_per_epoch
 from residua.errors import LabelError, UsageError
 from residua.evaluation.predict import predict_split
 from residua.evaluation.results import Predictions
@@ -74,6 +75,7 @@ class Session:
             raise LabelError("nothing to train on", where=recipe.data.path)
         for problem in dataset.reader.problems:
             terminal.problem(problem)
+        _check_batches(recipe.training, dataset, ranks)
         _check_validation(recipe.training, dataset)
         preprocess = preprocess or choose_preprocess(dataset, recipe.data)
         return Session(
@@ -214,6 +216,13 @@ class Session:
             scores={} if best is None else {"validation_accuracy": best.accuracy},
             training=replace(state, values={**state.values, "data": fingerprint}),
         )
+
+
+def _check_batches(training: TrainingConfig, dataset: Dataset, ranks: Ranks) -> None:
+    """Said before hours of decoding: each update must have a sample for each rank and part."""
+    samples = len(dataset.rows(Split.TRAIN))
+    smallest = samples // steps_per_epoch(samples, training.batch_size)
+    shard(smallest, rank=ranks.rank, world=ranks.world, accumulate=training.accumulate)
 
 
 def _check_validation(training: TrainingConfig, dataset: Dataset) -> None:
