@@ -25,3 +25,22 @@ def test_convolutions_keep_the_size(rank, kernel):
     assert conv(rank, 4, 4, kernel)(x).shape == x.shape
     strided = conv(rank, 4, 2, kernel, stride=2, groups=2)(x)
     assert strided.shape == (1, 2, *(5, 4)[:rank])
+
+
+@pytest.mark.parametrize("kernel", [3, 7])
+@pytest.mark.parametrize(("rank", "size"), [(1, (1,)), (2, (1, 1)), (2, (3, 1))])
+def test_strided_convolutions_of_one_column_have_gradients_in_bf16(rank, size, kernel):
+    """torch leaves uninitialised memory there: as it may hold anything, it is filled first."""
+    torch.manual_seed(0)
+    layer = conv(rank, 32, 64, kernel, stride=2)
+    x = torch.randn(4, 32, *size)
+    y = layer(x)
+    (expected,) = torch.autograd.grad(y.square().sum(), layer.weight)
+    for _ in range(8):
+        for count in (3_000_000, 300_000):
+            torch.full((count,), torch.nan)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            low = layer(x)
+        assert low.shape == y.shape
+        (found,) = torch.autograd.grad(low.float().square().sum(), layer.weight)
+        torch.testing.assert_close(found, expected, atol=0.02 * float(expected.max()), rtol=0)

@@ -6,6 +6,7 @@ Shapes: b samples, c channels, ``*s`` one or two spatial axes.
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 Conv = nn.Conv1d | nn.Conv2d
@@ -23,9 +24,23 @@ def conv(
     bias: bool = False,
 ) -> Conv:
     """A convolution padded so that stride 1 keeps the size; ``kernel`` is odd."""
-    layer = nn.Conv1d if rank == 1 else nn.Conv2d
-    padding = kernel // 2
-    return layer(inputs, outputs, kernel, stride, padding, groups=groups, bias=bias)
+    kind = nn.Conv1d if rank == 1 else nn.Conv2d
+    layer = kind(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=bias)
+    if stride > 1 and kernel > 1:
+        layer.register_forward_pre_hook(_widened)
+    return layer
+
+
+def _widened(layer: nn.Module, inputs: tuple[Tensor]) -> Tensor | None:
+    """One more column of the zeros that pad it anyway, where ``x`` has a single one.
+
+    In bf16 on a processor the weight gradient of a strided convolution of a single column is left
+    uninitialised where the kernel sees padding alone (seen in torch 2.15).
+    """
+    (x,) = inputs
+    if x.shape[-1] > 1 or x.device.type != "cpu" or not torch.is_autocast_enabled("cpu"):
+        return None
+    return F.pad(x, (0, 1))
 
 
 def batch_norm(rank: int, channels: int, eps: float = 1e-5) -> Norm:

@@ -43,7 +43,7 @@ class Terminal:
         self.console = Console(stderr=to_stderr, quiet=quiet, highlight=False)
         self._errors = Console(stderr=True, highlight=False)
         self.is_main = True
-        self._left_out = 0
+        self._left_out: set[str] = set()
         self._bar: Progress | None = None
         self._tasks: dict[str, TaskID] = {}
 
@@ -66,14 +66,16 @@ class Terminal:
             self._errors.print(f"warning: {line}", markup=False, soft_wrap=True)
 
     def problem(self, problem: Problem) -> None:
-        """Names a sample that is left out; of many, the first ones."""
-        self._left_out += 1
-        if self._left_out <= _NAMED_PROBLEMS:
+        """Names a sample that is left out, once; of many, the first ones."""
+        if problem.key in self._left_out:
+            return
+        self._left_out.add(problem.key)
+        if len(self._left_out) <= _NAMED_PROBLEMS:
             reason = problem.reason
             self.warn(
                 f"left out: {reason}" if problem.key in reason else f"{problem.key}: {reason}"
             )
-        elif self._left_out == _NAMED_PROBLEMS + 1:
+        elif len(self._left_out) == _NAMED_PROBLEMS + 1:
             self.warn("left out more; `residua check` names all of them")
 
     def progress(self, what: str, done: int, total: int) -> None:
