@@ -19,7 +19,7 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from residua.cli.main import VERBS, run_command
+from residua.cli.main import VERBS, main, run_command
 from residua.evaluation.results import Evaluation
 
 FAST = ["--network", "resnet20", "--threads", "1", "--quiet", "--batch-size", "16", "--epochs", "1"]
@@ -768,6 +768,25 @@ def test_interrupt_while_decoding(
     err = fails(capsys, 130, "interrupted", *train(own_pictures, tmp_path / "run"))
     assert err == "residua: interrupted\n"
     assert not (tmp_path / "run").exists()
+
+
+def test_termination_while_decoding(
+    capsys: Capture, own_pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def terminate(*_: object, **__: object) -> None:
+        signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setenv("RESIDUA_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("residua.run.terminal.Terminal.progress", terminate)
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        with pytest.raises(SystemExit) as stop:
+            main([str(argument) for argument in train(own_pictures, tmp_path / "run")])
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert stop.value.code == 143
+    assert capsys.readouterr().err == "residua: terminated\n"
+    assert not list(tmp_path.glob("cache/*.decoded"))
 
 
 def test_interrupt_while_scoring_can_be_resumed(

@@ -201,10 +201,11 @@ def test_shared_layers_count_once_and_unused_ones_are_named() -> None:
 def test_the_network_is_left_alone() -> None:
     net = build(get_spec("resnet20")).train()
     before = {key: value.clone() for key, value in net.state_dict().items()}
+    hooks = [(*m._forward_hooks, *m._forward_pre_hooks) for m in net.modules()]
     summarize(net, CIFAR)
     assert all(torch.equal(before[key], value) for key, value in net.state_dict().items())
     assert all(module.training for module in net.modules())
-    assert not any(m._forward_hooks or m._forward_pre_hooks for m in net.modules())
+    assert hooks == [(*m._forward_hooks, *m._forward_pre_hooks) for m in net.modules()]
 
 
 def test_a_block_alone_receives_what_the_network_gives_it() -> None:

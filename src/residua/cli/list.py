@@ -52,13 +52,13 @@ class NetworkEntry:
 class List:
     """List what has a name: networks (the default), recipes, methods, data or exporters."""
 
-    kind: Annotated[tyro.conf.Positional[str], arg(metavar="KIND", help_behavior_hint="")] = (
+    kind: Annotated[tyro.conf.Positional[str], arg(metavar="[KIND]", help_behavior_hint="")] = (
         "networks"
     )
     """networks, recipes, methods, data or exporters."""
-    pattern: Annotated[tyro.conf.Positional[str], arg(metavar="PATTERN", help_behavior_hint="")] = (
-        ""
-    )
+    pattern: Annotated[
+        tyro.conf.Positional[str], arg(metavar="[PATTERN]", help_behavior_hint="")
+    ] = ""
     """Only names that contain this, or match it where it has a * or ?, as in 'resnext*'."""
     json: bool = False
     """Print JSON."""

@@ -94,13 +94,16 @@ def steepest_descent(lrs: list[float], losses: list[float], steps: int) -> float
     """The rate around which the loss falls fastest along the logarithm of the rate.
 
     The slope at a rate is that of the least-squares line through the losses around it, 5% of the
-    planned ``steps`` to either side: unlike a running average it does not lag behind.
+    planned ``steps`` to either side: unlike a running average it does not lag behind. Rates above
+    that of the least loss have no say: what falls there has exploded before.
     """
     reach = max(2, round(_WINDOW * steps))
     offsets = range(-reach, reach + 1)
+    least = min(range(len(losses)), key=losses.__getitem__, default=0)
     slopes = {
         centre: sum(offset * losses[centre + offset] for offset in offsets)
         for centre in range(reach, len(losses) - reach)
+        if centre <= least
     }
     if not slopes:
         return None
