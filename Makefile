@@ -10,7 +10,7 @@ CODE := src tests $(wildcard benchmarks examples)
 
 demo: env
 	rm -rf runs/demo
-	$(BIN)/residua train digits --network resnet20 --epochs 30 --run runs/demo
+	$(BIN)/residua train digits --network resnet20 --epochs 40 --mixup 0.2 --lr 0.05 --threads 1 --run runs/demo
 	$(BIN)/residua evaluate runs/demo
 	@echo "report: $(CURDIR)/runs/demo/report/report.html"
 
