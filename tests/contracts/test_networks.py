@@ -11,41 +11,30 @@ from dataclasses import replace
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from tests.contracts.thin import inputs, thin, unique_thin_names
 
 from residua.errors import InputShapeError, UsageError
 from residua.networks.catalog import (
+    FACTS,
     build,
     get_spec,
     list_models,
     spec_from_json,
     spec_to_json,
 )
+from residua.networks.specs.resnet import ResNetSpec
 from residua.networks.weights import load_state
 
 NAMES = list_models()
 RANKS = (1, 2)
-SIZES = (19, 17)
-
-
-def thin(name, **changes):
-    spec = get_spec(name)
-    widths = tuple(width // 4 for width in spec.widths)
-    depths = tuple(1 for _ in spec.depths)
-    return replace(spec, widths=widths, depths=depths, num_classes=4, **changes)
-
-
-def unique_thin_names():
-    """One name for each thin network; depth is all that sets the others apart."""
-    content = {replace(thin(name), name="", reference=""): name for name in reversed(NAMES)}
-    return sorted(content.values(), key=NAMES.index)
-
-
 THIN = unique_thin_names()
 
 
-def inputs(spec, batch=2, sizes=SIZES):
-    generator = torch.Generator().manual_seed(0)
-    return torch.randn(batch, spec.in_chans, *sizes[: spec.rank], generator=generator)
+def through(network, x):
+    """The chain without its check of inputs."""
+    for stage in network.stages():
+        x = stage(x)
+    return x
 
 
 @pytest.fixture(params=RANKS, ids=["1d", "2d"])
@@ -59,12 +48,33 @@ def test_spec_survives_json(name):
     assert spec_from_json(spec_to_json(spec)) == spec
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_every_row_has_its_facts_and_its_paper(name):
+    with torch.device("meta"):
+        network = build(get_spec(name))
+    facts, spec = FACTS[name], get_spec(name)
+    assert sum(parameter.numel() for parameter in network.parameters()) == facts.parameters
+    assert (facts.top1 is None) == (facts.source == "")
+    assert facts.top1 is None or 0 < facts.top1 < 100
+    assert spec.outline
+    assert spec.usual_size >= network.min_size
+    assert spec.reference
+
+
+def test_facts_are_of_networks_that_exist():
+    assert list(FACTS) == NAMES
+
+
 @pytest.mark.parametrize("name", THIN)
 def test_stages_cover_every_parameter_once(name):
     network = build(thin(name))
     stages = network.stages()
     assert [stage.name for stage in stages] == [*(r.name for r in network.feature_info), "head"]
     found = [p for stage in stages for module in stage.modules for p in module.parameters()]
+    for auxiliary in network.auxiliary_names:
+        found += network.get_submodule(auxiliary).parameters()
+    assert bool(network.auxiliary_names) == network.spec.has_auxiliary
+    assert (network.auxiliary_weight > 0) == network.spec.has_auxiliary
     assert len(found) == len({id(p) for p in found}) == len(list(network.parameters()))
     assert stages[-1].modules[-1] is network.get_classifier()
     assert network.get_submodule(network.input_name).weight.shape[1] == network.spec.in_chans
@@ -76,9 +86,10 @@ def test_forward_and_backward(name, rank, in_chans):
     torch.manual_seed(0)
     spec = thin(name, rank=rank, in_chans=in_chans, drop_rate=0.1, drop_path_rate=0.1)
     network = build(spec)
-    logits = network(inputs(spec, batch=4))
-    assert logits.shape == (4, 4)
-    torch.nn.functional.cross_entropy(logits, torch.tensor([0, 1, 2, 3])).backward()
+    answers = network(inputs(network, batch=4), auxiliary=True)
+    assert [answer.shape for answer in answers] == [(4, 4)] * (1 + len(network.auxiliary_names))
+    target = torch.tensor([0, 1, 2, 3])
+    sum(torch.nn.functional.cross_entropy(answer, target) for answer in answers).backward()
     for key, parameter in network.named_parameters():
         assert parameter.grad is not None, key
         assert parameter.grad.isfinite().all(), key
@@ -88,7 +99,7 @@ def test_forward_and_backward(name, rank, in_chans):
 def test_features_and_head(name, rank):
     torch.manual_seed(0)
     network = build(thin(name, rank=rank)).eval()
-    x = inputs(network.spec)
+    x = inputs(network)
     features = network.forward_features(x)
     assert torch.equal(network.forward_head(features), network(x))
     pre_logits = network.forward_head(features, pre_logits=True)
@@ -98,8 +109,11 @@ def test_features_and_head(name, rank):
     assert torch.equal(maps[1], features)
     assert len(maps) == 2
     for row, feature in zip(network.feature_info, network.forward_intermediates(x)[1], strict=True):
-        sizes = tuple(math.ceil(size / row.reduction) for size in SIZES[:rank])
-        assert feature.shape == (2, row.channels, *sizes)
+        assert feature.shape[:2] == (2, row.channels)
+        for size, found in zip(x.shape[2:], feature.shape[2:], strict=True):
+            padded = isinstance(network.spec, ResNetSpec)
+            assert found == math.ceil(size / row.reduction) if padded else True
+            assert abs(found - size / row.reduction) < 1.5
     assert pre_logits.shape == (2, network.num_features)
     extractor = network.features_only([1])
     assert [m.shape[1] for m in extractor(x)] == [network.feature_info[1].channels]
@@ -112,7 +126,7 @@ def test_head_reset(name):
     network = build(thin(name)).double().eval()
     network.reset_classifier(7)
     assert network.spec.num_classes == 7
-    x = inputs(network.spec).double()
+    x = inputs(network).double()
     assert network(x).shape == (2, 7)
     network.reset_classifier(0)
     assert torch.equal(
@@ -125,7 +139,7 @@ def test_head_reset(name):
 def test_save_and_load(name, rank, tmp_path):
     torch.manual_seed(0)
     network = build(thin(name, rank=rank))
-    x = inputs(network.spec, batch=4)
+    x = inputs(network, batch=4)
     network(x)  # batch statistics that are not those of a new network
     save_file(network.state_dict(), tmp_path / "model.safetensors")
     again = build(spec_from_json(spec_to_json(network.spec)))
@@ -139,7 +153,7 @@ def test_checkpointing_changes_nothing(name):
     plain = build(thin(name, drop_rate=0.3, drop_path_rate=0.3))
     saving = copy.deepcopy(plain)
     saving.use_checkpointing()
-    x = inputs(plain.spec, batch=4)
+    x = inputs(plain, batch=4)
     for network in (plain, saving):
         torch.manual_seed(1)
         network(x).square().sum().backward()
@@ -153,7 +167,7 @@ def test_checkpointing_changes_nothing(name):
 def test_inference_does_not_depend_on_the_batch_or_change_the_input(name, rank):
     torch.manual_seed(0)
     network = build(thin(name, rank=rank)).double().eval()
-    x = inputs(network.spec, batch=3).double()
+    x = inputs(network, batch=3).double()
     before = x.clone()
     whole = network(x)
     assert torch.equal(x, before)
@@ -161,19 +175,25 @@ def test_inference_does_not_depend_on_the_batch_or_change_the_input(name, rank):
 
 
 @pytest.mark.parametrize("name", THIN)
-@pytest.mark.parametrize("size", [1, 2, 5])
-def test_tiny_inputs_work_down_to_the_smallest_size(name, size):
-    network = build(thin(name)).eval()
-    if size >= network.min_size:
-        assert network(inputs(network.spec, sizes=(size, size))).isfinite().all()
+def test_the_smallest_size_works_and_none_below_does(name, rank):
+    network = build(thin(name, rank=rank)).eval()
+    least = network.min_size
+    assert network(inputs(network, sizes=(least, least))).isfinite().all()
+    if least > 1:
+        small = inputs(network, sizes=(least - 1, least + 9)[:rank])
+        with pytest.raises(InputShapeError, match=f"at least {least} along"):
+            network(small)
+        with pytest.raises(RuntimeError):
+            through(network, small)
 
 
 @pytest.mark.parametrize("name", THIN)
 def test_wrong_inputs_say_what_was_expected(name, rank):
     network = build(thin(name, rank=rank))
-    shape = (2, 3, *SIZES[:rank])
+    sizes = tuple(inputs(network).shape[2:])
+    shape = (2, 3, *sizes)
     wrong = {
-        "channels": torch.zeros(2, 4, *SIZES[:rank]),
+        "channels": torch.zeros(2, 4, *sizes),
         "rank": torch.zeros(*shape, 5),
         "unbatched": torch.zeros(shape[1:]),
         "integers": torch.zeros(shape, dtype=torch.uint8),

@@ -17,7 +17,7 @@ from residua.networks.catalog import (
     spec_from_json,
     spec_to_json,
 )
-from residua.networks.resnet_specs import RESNETS
+from residua.networks.specs.resnet import RESNETS
 
 
 def test_listing_does_not_import_torch():

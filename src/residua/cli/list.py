@@ -16,7 +16,6 @@ from residua.errors import UnknownNameError
 
 if TYPE_CHECKING:
     from residua.networks.catalog import Spec
-    from residua.networks.resnet_specs import ResNetSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,35 +94,18 @@ def _networks() -> Sequence[NetworkEntry]:
 
 
 def _network(spec: Spec) -> NetworkEntry:
-    from residua.networks.sizes import count_parameters
+    from residua.networks.catalog import FACTS
 
-    size = 224 if spec.stem == "imagenet" else 32
+    size = spec.usual_size
     return NetworkEntry(
         name=spec.name,
         family=spec.family,
-        blocks=_blocks(spec),
+        blocks=spec.outline,
         input=(spec.in_chans, size, size),
         classes=spec.num_classes,
-        parameters=count_parameters(spec),
+        parameters=FACTS[spec.name].parameters,
         reference=spec.reference,
     )
-
-
-def _blocks(spec: ResNetSpec) -> str:
-    """``bottleneck 3-4-6-3, 32x4d, v1.5``"""
-    block, wider = spec.block.replace("_", " "), spec.widths[0] / spec.stem_width
-    parts = [f"{block} {'-'.join(map(str, spec.depths))}"]
-    if spec.groups > 1:
-        parts.append(f"{spec.groups}x{spec.width_per_group}d")
-    elif spec.width_per_group * wider != 64:
-        parts.append(f"wide x{spec.width_per_group * wider / 64:g}")
-    if spec.gate == "se":
-        parts.append("SE")
-    if spec.stem == "cifar":
-        parts.append(f"shortcut {spec.shortcut}")
-    elif spec.block == "bottleneck":
-        parts.append("v1" if spec.stride_in == "1x1" else "v1.5")
-    return ", ".join(parts)
 
 
 def _recipes() -> Sequence[Entry]:

@@ -86,7 +86,7 @@ class Summary:
 
 def _usual_input(spec: Spec, rank: int) -> tuple[int, ...]:
     """The input of the paper; for signals, a length that all networks can take."""
-    size = 224 if spec.stem == "imagenet" else 32
+    size = spec.usual_size
     return (spec.in_chans, size, size) if rank == 2 else (1, 1000)
 
 

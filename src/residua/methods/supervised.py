@@ -18,7 +18,7 @@ class Supervised(Method):
     """Cross-entropy between the network's answers to augmented samples and their labels.
 
     Args:
-        network: Gives logits ``[b, k]``.
+        network: Gives logits ``[b, k]``; its auxiliary classifiers learn along with their weight.
         augment: From loaded samples to views in [0, 1].
         preprocess: Normalises the views.
         label_smoothing: Share of each target that is spread over all classes.
@@ -48,14 +48,19 @@ class Supervised(Method):
         with torch.no_grad(), exact:
             views = self.augment(batch, draws)
             inputs = self.preprocess.normalise(views.inputs)
-        logits = self.network(inputs)
-        losses = cross_entropy(
+        logits, *auxiliary = self.network(inputs, auxiliary=True)
+        losses = self._losses(logits, views.targets)
+        for answer in auxiliary:
+            losses = losses + self.network.auxiliary_weight * self._losses(answer, views.targets)
+        return StepOutput(losses=losses, correct=_hits(logits.detach(), views.targets))
+
+    def _losses(self, logits: Tensor, targets: Tensor) -> Tensor:
+        return cross_entropy(
             logits,
-            views.targets,
+            targets,
             label_smoothing=self.label_smoothing,
             class_weights=self.class_weights,
         )
-        return StepOutput(losses=losses, correct=_hits(logits.detach(), views.targets))
 
 
 def _hits(logits: Tensor, targets: Tensor) -> Tensor:

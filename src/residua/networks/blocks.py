@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from residua.networks.layers import batch_norm, conv, dropout, stochastic_depth
-from residua.networks.resnet_specs import ResNetSpec
+from residua.networks.specs.resnet import ResNetSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +120,25 @@ class BasicBlock(nn.Module):
 
     def zero_init(self) -> None:
         nn.init.zeros_(self.bn2.weight)
+
+
+class PlainBlock(nn.Module):
+    """Two 3x3 convolutions and no shortcut: y = F(x) (He et al., 2016a, section 4.2)."""
+
+    expansion: ClassVar[int] = 1
+
+    def __init__(self, spec: ResNetSpec, place: Place) -> None:
+        super().__init__()
+        rank, width, kernel = spec.rank, place.width, spec.kernel
+        self.conv1 = conv(rank, place.inputs, width, kernel, stride=place.stride)
+        self.bn1 = batch_norm(rank, width)
+        self.conv2 = conv(rank, width, width, kernel)
+        self.bn2 = batch_norm(rank, width)
+        self.se = make_gate(spec, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = F.relu(self.bn1(self.conv1(x)), inplace=True)
+        return F.relu(self.se(self.bn2(self.conv2(y))), inplace=True)
 
 
 class Bottleneck(nn.Module):
@@ -248,14 +267,16 @@ def _shares_activation(spec: ResNetSpec, place: Place, shortcut: nn.Module) -> b
     return not isinstance(shortcut, nn.Identity) or (place.first and spec.activate_first)
 
 
-ResidualBlock = BasicBlock | Bottleneck | SeparableBlock | PreActBasic | PreActBottleneck
+Block = BasicBlock | PlainBlock | Bottleneck | SeparableBlock | PreActBasic | PreActBottleneck
 
 
-def block_type(spec: ResNetSpec) -> type[ResidualBlock]:
+def block_type(spec: ResNetSpec) -> type[Block]:
     """The class of the blocks of ``spec``."""
     match spec.block:
         case "basic":
             return BasicBlock
+        case "plain":
+            return PlainBlock
         case "bottleneck":
             return Bottleneck
         case "separable":

@@ -1,7 +1,7 @@
 """All networks by name. Importing this does not import torch; building does.
 
-A family is added with a table of specs here in `SPECS`, one case in `build`, and its type in
-`FAMILIES`.
+A family is added with its table of specs in `SPECS` and of facts in `FACTS`, one case in `build`,
+and its type in `Spec` and `FAMILIES`.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from residua.errors import UnknownNameError, UsageError
-from residua.networks.resnet_specs import RESNETS, ResNetSpec
-from residua.networks.spec import fields_from_json, fields_to_json
+from residua.networks.specs.base import Facts, fields_from_json, fields_to_json
+from residua.networks.specs.resnet import RESNET_FACTS, RESNETS, ResNetSpec
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,7 +24,9 @@ Spec = ResNetSpec
 
 FAMILIES: tuple[type[Spec], ...] = (ResNetSpec,)
 
-SPECS: dict[str, Spec] = {spec.name: spec for spec in RESNETS}
+SPECS: dict[str, Spec] = {spec.name: spec for table in (RESNETS,) for spec in table}
+
+FACTS: dict[str, Facts] = {**RESNET_FACTS}
 
 
 def list_models(pattern: str = "*") -> list[str]:
@@ -62,6 +64,7 @@ def create_model(
     pretrained: str | Path | None = None,
     drop_rate: float = 0.0,
     drop_path_rate: float = 0.0,
+    aux: bool = True,
     features_only: Literal[False] = False,
 ) -> Network: ...
 
@@ -76,6 +79,7 @@ def create_model(
     pretrained: str | Path | None = None,
     drop_rate: float = 0.0,
     drop_path_rate: float = 0.0,
+    aux: bool = True,
     features_only: Literal[True],
 ) -> FeatureExtractor: ...
 
@@ -89,6 +93,7 @@ def create_model(
     pretrained: str | Path | None = None,
     drop_rate: float = 0.0,
     drop_path_rate: float = 0.0,
+    aux: bool = True,
     features_only: bool = False,
 ) -> Network | FeatureExtractor:
     """A network by its name.
@@ -103,6 +108,7 @@ def create_model(
             warning names both.
         drop_rate: Dropout before the classifier.
         drop_path_rate: Stochastic depth of the last block (Huang et al., 2016).
+        aux: Keep the auxiliary classifiers of a network that has them (GoogLeNet).
         features_only: Return the feature maps of all stages instead of logits.
 
     Raises:
@@ -111,7 +117,7 @@ def create_model(
         WeightsError: The weights do not fit.
     """
     spec = replace(
-        get_spec(name),
+        get_spec(name) if aux else without_auxiliary(get_spec(name)),
         num_classes=num_classes,
         in_chans=in_chans,
         rank=rank,
@@ -124,6 +130,11 @@ def create_model(
 
         load_weights(network, pretrained, adapt=True).warn()
     return network.features_only() if features_only else network
+
+
+def without_auxiliary(spec: Spec) -> Spec:
+    """``spec`` less its auxiliary classifiers; itself where it has none."""
+    return spec
 
 
 def spec_to_json(spec: Spec) -> dict[str, Any]:

@@ -10,19 +10,17 @@ Shapes: ``x`` is ``[b, in_chans, *s]`` with ``rank`` spatial axes s, the last fe
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Generator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import ClassVar
 
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm  # pyright: ignore[reportPrivateUsage]
-from torch.utils.checkpoint import checkpoint
 
 from residua.errors import InputShapeError, UsageError
 from residua.networks.layers import classifier
-from residua.networks.spec import NetworkSpec
+from residua.networks.recompute import Recompute, recomputed
+from residua.networks.specs.base import NetworkSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,10 +55,17 @@ class Network(nn.Module, ABC):
         min_size: Smallest input size that leaves a feature map.
         classifier_name: Name of the classifier among the submodules.
         input_name: Name of the first convolution.
+        recomputes_layers: Whether `use_checkpointing` knows ``layers``.
+        recompute: What `use_checkpointing` has set.
+        auxiliary_names: Submodules that are classifiers for training alone, in their order.
+        auxiliary_weight: What the loss of each of them counts beside that of the last classifier.
     """
 
     classifier_name: ClassVar[str] = "fc"
     input_name: ClassVar[str] = "conv1"
+    recomputes_layers: ClassVar[bool] = False
+    auxiliary_names: tuple[str, ...] = ()
+    auxiliary_weight: float = 0.0
 
     def __init__(
         self,
@@ -75,14 +80,21 @@ class Network(nn.Module, ABC):
         self.num_features = num_features
         self.feature_info = feature_info
         self.min_size = min_size
-        self.checkpointing = False
+        self.recompute: Recompute = "none"
 
     @abstractmethod
     def stages(self) -> tuple[Stage, ...]:
         """The chain from stem to head. The last module of the last stage is the classifier."""
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, *, auxiliary: bool = False) -> Tensor | tuple[Tensor, ...]:
+        """Logits; with ``auxiliary`` a tuple of them and each auxiliary classifier's."""
+        if auxiliary:
+            return self.forward_auxiliary(x)
         return self.forward_head(self.forward_features(x))
+
+    def forward_auxiliary(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Logits, then those of the auxiliary classifiers, in the order of `auxiliary_names`."""
+        return (self.forward_head(self.forward_features(x)),)
 
     def forward_features(self, x: Tensor) -> Tensor:
         """The last feature map.
@@ -136,12 +148,26 @@ class Network(nn.Module, ABC):
         """This network's name for ``key`` of a state dict in another package's layout."""
         return key
 
-    def use_checkpointing(self, enabled: bool = True) -> None:
-        """Recomputes the stages' activations in the backward pass instead of keeping them.
+    def use_checkpointing(self, what: Recompute = "stages") -> None:
+        """Recomputes activations in the backward pass instead of keeping them.
 
         Gradients and batch-norm statistics stay bitwise the same (Chen et al., 2016).
+
+        Args:
+            what: ``stages`` keeps the maps between stages alone; ``layers``, for dense networks,
+                recomputes only what is cheap; ``none`` keeps everything again.
+
+        Raises:
+            UsageError: The network has no layers that are cheap to recompute.
         """
-        self.checkpointing = enabled
+        if what == "layers" and not self.recomputes_layers:
+            raise UsageError(
+                f"network '{self.spec.name}' cannot recompute layers",
+                expected="stages or none",
+                received=what,
+                fix="Dense networks can",
+            )
+        self.recompute = what
 
     def check_input(self, x: Tensor) -> None:
         """Raises an `InputShapeError` for inputs that the network cannot take."""
@@ -178,10 +204,9 @@ class Network(nn.Module, ABC):
         return max(x.shape[2:]) <= self.feature_info[-1].reduction
 
     def _run(self, stage: Stage, x: Tensor) -> Tensor:
-        if not (self.checkpointing and self.training):
-            return stage(x)
-        contexts = partial(_checkpoint_contexts, stage)
-        return checkpoint(stage, x, use_reentrant=False, context_fn=contexts)
+        if self.recompute == "stages" and self.training:
+            return recomputed(stage, stage.modules, x)
+        return stage(x)
 
     def _positions(self, indices: Sequence[int] | None) -> set[int]:
         count = len(self.feature_info)
@@ -208,23 +233,3 @@ class FeatureExtractor(nn.Module):
 
     def forward(self, x: Tensor) -> list[Tensor]:
         return self.network.forward_intermediates(x, self.indices)[1]
-
-
-def _checkpoint_contexts(
-    stage: Stage,
-) -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
-    return nullcontext(), _spare_statistics(stage)
-
-
-@contextmanager
-def _spare_statistics(stage: Stage) -> Generator[None]:
-    """Lends copies of their statistics to batch norms: a recomputed batch must not count twice."""
-    norms = [m for root in stage.modules for m in root.modules() if isinstance(m, _BatchNorm)]
-    own = [(norm, name, b) for norm in norms for name, b in norm.named_buffers(recurse=False)]
-    for norm, name, buffer in own:
-        setattr(norm, name, buffer.clone())
-    try:
-        yield
-    finally:
-        for norm, name, buffer in own:
-            setattr(norm, name, buffer)

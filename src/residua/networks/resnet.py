@@ -1,4 +1,4 @@
-"""The residual network, for every row of `residua.networks.resnet_specs`.
+"""The residual network, for every row of `residua.networks.specs.resnet`.
 
 Keys are torchvision's: ``conv1 bn1 layer1.0.conv1 ... layer1.0.downsample.0 ... fc``; a
 pre-activation network has no ``bn1`` but a last ``norm``.
@@ -10,7 +10,7 @@ from itertools import accumulate
 
 from torch import nn
 
-from residua.networks.blocks import Place, block_type
+from residua.networks.blocks import Place, PlainBlock, block_type
 from residua.networks.layers import (
     Conv,
     batch_norm,
@@ -22,7 +22,7 @@ from residua.networks.layers import (
 )
 from residua.networks.network import FeatureInfo, Network, Stage
 from residua.networks.resnet_layouts import our_key
-from residua.networks.resnet_specs import ResNetSpec
+from residua.networks.specs.resnet import ResNetSpec
 
 
 class ResNet(Network):
@@ -105,5 +105,5 @@ def _initialise(network: ResNet, spec: ResNetSpec) -> None:
             nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
     if spec.zero_init:
         for module in network.modules():
-            if isinstance(module, block_type(spec)):
+            if isinstance(module, block_type(spec)) and not isinstance(module, PlainBlock):
                 module.zero_init()

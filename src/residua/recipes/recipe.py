@@ -9,7 +9,7 @@ import json
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import cattrs
 from cattrs.v import format_exception
@@ -34,9 +34,14 @@ class NetworkConfig:
     drop_path_rate: float = 0.0
     """Stochastic depth: probability of leaving out the deepest block, falling linearly to 0 at the
     first (Huang et al., 2016)."""
+    aux: bool = True
+    """Train the auxiliary classifiers of networks that have them (GoogLeNet)."""
     start: str | None = None
     """Start from these weights: a run folder, a checkpoint, or a .safetensors or .pth file. The
     classifier is new where the classes differ."""
+    recompute: Literal["none", "stages", "layers"] = "none"
+    """Save memory by computing activations twice: of whole stages, or of the cheap layers of dense
+    networks. The results are the same."""
     freeze: int = 0
     """Keep this many stages, counted from the stem, as they are."""
 

@@ -109,12 +109,14 @@ class Session:
             rank=self.schema.rank,
             drop_rate=config.drop_rate,
             drop_path_rate=config.drop_path_rate,
+            aux=config.aux,
         )
         if config.start is not None:
             loaded = load_start(network, config.start, warn=self.terminal.warn)
             for what, names in (("new", loaded.fresh), ("fitted to the channels", loaded.adapted)):
                 if names:
                     self.terminal.say(f"start    {what}: {', '.join(names)}")
+        network.use_checkpointing(config.recompute)
         return self.on_device(network)
 
     def on_device(self, network: Network) -> Network:

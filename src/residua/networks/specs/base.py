@@ -36,12 +36,34 @@ class NetworkSpec:
     drop_rate: float = 0.0
     drop_path_rate: float = 0.0
 
+    @property
+    def usual_size(self) -> int:
+        """Height and width of the pictures in the network's paper."""
+        return 224
+
+    @property
+    def outline(self) -> str:
+        """What sets the network apart within its family, in a few words."""
+        return ""
+
+    @property
+    def has_auxiliary(self) -> bool:
+        """Whether classifiers branch off before the end, for training alone."""
+        return False
+
+    @property
+    def has_residuals(self) -> bool:
+        """Whether there are residuals that stochastic depth can drop."""
+        return False
+
     def __post_init__(self) -> None:
         self.require(self.num_classes >= 0, "num_classes", "0 or more")
         self.require(self.in_chans >= 1, "in_chans", "at least 1")
         self.require(self.rank in (1, 2), "rank", "1 or 2")
         self.require(0 <= self.drop_rate < 1, "drop_rate", "in [0, 1)")
         self.require(0 <= self.drop_path_rate < 1, "drop_path_rate", "in [0, 1)")
+        droppable = self.has_residuals or not self.drop_path_rate
+        self.require(droppable, "drop_path_rate", "0, since it has no residuals to drop")
 
     def require(self, holds: bool, field: str, expected: str) -> None:
         """Raises a `UsageError` about ``field`` where ``holds`` is false."""
@@ -51,6 +73,25 @@ class NetworkSpec:
                 expected=expected,
                 received=getattr(self, field),
             )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What is known about a network as its row in the table says it, beside what it is.
+
+    Attributes:
+        parameters: Elements of all weights and biases.
+        top1: Published top-1 accuracy in percent, one crop; None where none was published.
+        data: What it was measured on.
+        source: Who published it.
+        elsewhere: Packages that have the same network.
+    """
+
+    parameters: int
+    top1: float | None = None
+    data: str = "ImageNet"
+    source: str = ""
+    elsewhere: tuple[str, ...] = ()
 
 
 S = TypeVar("S", bound=NetworkSpec)

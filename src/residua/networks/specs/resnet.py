@@ -8,9 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
-from residua.networks.spec import NetworkSpec
+from residua.networks.specs.base import Facts, NetworkSpec
 
-Block = Literal["basic", "bottleneck", "preact_basic", "preact_bottleneck", "separable"]
+Block = Literal["basic", "bottleneck", "preact_basic", "preact_bottleneck", "separable", "plain"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +28,7 @@ class ResNetSpec(NetworkSpec):
         stride_in: Which convolution of a bottleneck strides: the first 1x1 (the paper, "v1") or
             the 3x3 ("v1.5", torchvision and timm). Same shapes and keys, other logits.
         shortcut: Where shapes change: A strides and pads channels with zeros, B projects with a
-            1x1 convolution (He et al., 2016a, section 3.3).
+            1x1 convolution (He et al., 2016a, section 3.3). Plain blocks have none.
         gate: se: squeeze and excitation of the residual.
         gate_reduction: Channels over the gate's hidden ones.
         kernel: Size of the spatial convolutions in blocks, odd.
@@ -70,12 +70,40 @@ class ResNetSpec(NetworkSpec):
         self.require(self.kernel % 2 == 1 and self.kernel > 0, "kernel", "an odd size")
         self.require(self.gate_reduction >= 1, "gate_reduction", "at least 1")
         self.require(0 <= self.dropout < 1, "dropout", "in [0, 1)")
+        self.require(self.has_residuals or not self.zero_init, "zero_init", "False, being plain")
         self.require(self.dropout == 0 or self.preact, "dropout", "0 but in preact blocks")
 
     @property
     def preact(self) -> bool:
         """Norm and activation come before each convolution instead of after it."""
         return self.block.startswith("preact")
+
+    @property
+    def has_residuals(self) -> bool:
+        return self.block != "plain"
+
+    @property
+    def usual_size(self) -> int:
+        return 224 if self.stem == "imagenet" else 32
+
+    @property
+    def outline(self) -> str:
+        """``bottleneck 3-4-6-3, 32x4d, v1.5``"""
+        block, wider = self.block.replace("_", " "), self.widths[0] / self.stem_width
+        parts = [f"{block} {'-'.join(map(str, self.depths))}"]
+        if self.groups > 1:
+            parts.append(f"{self.groups}x{self.width_per_group}d")
+        elif self.width_per_group * wider != 64:
+            parts.append(f"wide x{self.width_per_group * wider / 64:g}")
+        if self.gate == "se":
+            parts.append("SE")
+        if self.block == "plain":
+            parts.append("no shortcuts")
+        elif self.stem == "cifar":
+            parts.append(f"shortcut {self.shortcut}")
+        elif self.block == "bottleneck":
+            parts.append("v1" if self.stride_in == "1x1" else "v1.5")
+        return ", ".join(parts)
 
 
 HE_A = "He et al., 2016a, Deep Residual Learning for Image Recognition, arXiv:1512.03385"
@@ -124,6 +152,7 @@ NEXT_CIFAR = replace(
     stem_width=64,
     reference=f"{XIE}, section 5.3",
 )
+PLAIN = replace(CIFAR, block="plain")
 SEPARABLE = replace(CIFAR_B, block="separable", reference=CHOLLET)
 
 RESNETS: tuple[ResNetSpec, ...] = (
@@ -178,8 +207,82 @@ RESNETS: tuple[ResNetSpec, ...] = (
     replace(WRN_CIFAR, name="wrn_40_4", depths=(6, 6, 6), widths=(64, 128, 256)),
     replace(NEXT_CIFAR, name="resnext29_8x64d", depths=(3, 3, 3), groups=8),
     replace(NEXT_CIFAR, name="resnext29_16x64d", depths=(3, 3, 3), groups=16),
+    # Without shortcuts, to show that depth alone degrades.
+    replace(PLAIN, name="plain20", depths=(3, 3, 3)),
+    replace(PLAIN, name="plain32", depths=(5, 5, 5)),
+    replace(PLAIN, name="plain44", depths=(7, 7, 7)),
+    replace(PLAIN, name="plain56", depths=(9, 9, 9)),
     # A convolution and two separable ones a block: 9n + 2 layers.
     replace(SEPARABLE, name="dsresnet20", depths=(2, 2, 2)),
     replace(SEPARABLE, name="dsresnet56", depths=(6, 6, 6)),
     replace(SEPARABLE, name="dsresnet110", depths=(12, 12, 12)),
 )
+
+
+def _imagenet(parameters: int, top1: float | None, source: str, *elsewhere: str) -> Facts:
+    return Facts(parameters=parameters, top1=top1, source=source, elsewhere=elsewhere)
+
+
+def _cifar(parameters: int, error: float | None = None, source: str = HE_A) -> Facts:
+    if error is None:
+        return Facts(parameters=parameters, data="CIFAR-10")
+    return Facts(parameters=parameters, top1=round(100 - error, 2), data="CIFAR-10", source=source)
+
+
+TV, TIMM = "torchvision", "timm"
+
+RESNET_FACTS: dict[str, Facts] = {
+    "resnet18": _imagenet(11_689_512, 69.76, f"{TV} V1", TV, TIMM),
+    "resnet34": _imagenet(21_797_672, 73.31, f"{TV} V1", TV, TIMM),
+    "resnet50": _imagenet(25_557_032, 76.13, f"{TV} V1", TV, TIMM),
+    "resnet101": _imagenet(44_549_160, 77.37, f"{TV} V1", TV, TIMM),
+    "resnet152": _imagenet(60_192_808, 78.31, f"{TV} V1", TV, TIMM),
+    "resnet50_v1": _imagenet(25_557_032, None, ""),
+    "resnet101_v1": _imagenet(44_549_160, None, ""),
+    "resnet152_v1": _imagenet(60_192_808, None, ""),
+    "resnext50_32x4d": _imagenet(25_028_904, 77.62, f"{TV} V1", TV, TIMM),
+    "resnext101_32x4d": _imagenet(44_177_704, 78.8, XIE, TIMM),
+    "resnext101_32x8d": _imagenet(88_791_336, 79.31, f"{TV} V1", TV, TIMM),
+    "resnext101_64x4d": _imagenet(83_455_272, 79.6, XIE, TV, TIMM),
+    "wide_resnet50_2": _imagenet(68_883_240, 78.47, f"{TV} V1", TV, TIMM),
+    "wide_resnet101_2": _imagenet(126_886_696, 78.85, f"{TV} V1", TV, TIMM),
+    "seresnet18": _imagenet(11_779_624, None, "", TIMM),
+    "seresnet34": _imagenet(21_960_416, None, "", TIMM),
+    "seresnet50": _imagenet(28_088_024, 76.71, HU, TIMM),
+    "seresnet101": _imagenet(49_326_872, 77.62, HU, TIMM),
+    "seresnet152": _imagenet(66_821_848, 78.43, HU, TIMM),
+    "seresnext50_32x4d": _imagenet(27_559_896, 78.90, HU, TIMM),
+    "resnetv2_18": _imagenet(11_687_720, None, "", TIMM),
+    "resnetv2_34": _imagenet(21_795_880, None, "", TIMM),
+    "resnetv2_50": _imagenet(25_549_352, None, "", TIMM),
+    "resnetv2_101": _imagenet(44_541_480, None, "", TIMM),
+    "resnetv2_152": _imagenet(60_185_128, None, "", TIMM),
+    "resnet20": _cifar(269_722, 8.75),
+    "resnet32": _cifar(464_154, 7.51),
+    "resnet44": _cifar(658_586, 7.17),
+    "resnet56": _cifar(853_018, 6.97),
+    "resnet110": _cifar(1_727_962, 6.43),
+    "resnet1202": _cifar(19_421_274, 7.93),
+    "resnet20_b": _cifar(272_474),
+    "resnet32_b": _cifar(466_906),
+    "resnet44_b": _cifar(661_338),
+    "resnet56_b": _cifar(855_770),
+    "resnet110_b": _cifar(1_730_714),
+    "resnet1202_b": _cifar(19_424_026),
+    "preact_resnet110": _cifar(1_727_962, 6.37, HE_B),
+    "preact_resnet164": _cifar(1_703_258, 5.46, HE_B),
+    "preact_resnet1001": _cifar(10_327_706, 4.62, HE_B),
+    "wrn_16_8": _cifar(10_961_370, 4.27, WRN),
+    "wrn_28_10": _cifar(36_479_194, 4.00, WRN),
+    "wrn_40_4": _cifar(8_949_210, 4.53, WRN),
+    "resnext29_8x64d": _cifar(34_426_698, 3.65, XIE),
+    "resnext29_16x64d": _cifar(68_155_210, 3.58, XIE),
+    "plain20": _cifar(269_722),
+    "plain32": _cifar(464_154),
+    "plain44": _cifar(658_586),
+    "plain56": _cifar(853_018),
+    "dsresnet20": _cifar(104_474),
+    "dsresnet56": _cifar(351_770),
+    "dsresnet110": _cifar(722_714),
+}
+"""What is known of each row."""
