@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import redirect_stderr
 from dataclasses import replace
+from io import StringIO
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, get_args
 
@@ -14,6 +16,8 @@ from tyro.constructors import (
     PrimitiveTypeInfo,
     UnsupportedTypeAnnotationError,
 )
+
+from residua.cli.usage import usage_error
 
 T = TypeVar("T")
 
@@ -31,13 +35,19 @@ def parse(command: type[T], arguments: Sequence[str], *, verb: str, default: T |
         default: Values of what is not said; by default those of the class.
 
     Raises:
-        SystemExit: With 0 after --help, with 2 once a box on standard error says what is wrong.
+        SystemExit: With 0 after --help.
+        UsageError: The arguments are not as they should be.
     """
-    prog = f"residua {verb}"
-    with _RULES:
-        if default is None:
-            return tyro.cli(command, args=arguments, prog=prog, config=_STYLE)
-        return tyro.cli(command, args=arguments, prog=prog, config=_STYLE, default=default)
+    prog, said = f"residua {verb}", StringIO()
+    try:
+        with _RULES, redirect_stderr(said):
+            if default is None:
+                return tyro.cli(command, args=arguments, prog=prog, config=_STYLE)
+            return tyro.cli(command, args=arguments, prog=prog, config=_STYLE, default=default)
+    except SystemExit as stop:
+        if stop.code != 2:
+            raise
+        raise usage_error(said.getvalue(), verb=verb) from None
 
 
 @_RULES.primitive_rule
