@@ -18,6 +18,7 @@ def train(
     *,
     recipe: Recipe | str = "fast",
     network: str | None = None,
+    start: str | Path | None = None,
     epochs: int | None = None,
     batch_size: int | None = None,
     lr: float | None = None,
@@ -30,6 +31,8 @@ def train(
     Args:
         data: A path or a known name, see docs/data.md.
         recipe: The whole run as a value, or the name of a ready recipe.
+        start: Weights to start from: ``torchvision/resnet50``, a run folder, a file, see
+            docs/weights.md.
         network, epochs, batch_size, lr, seed: In place of what the recipe says; everything else is
             changed in the recipe itself (`dataclasses.replace`).
         run: The run folder; by default ``runs/DATA-NETWORK-N``.
@@ -43,7 +46,11 @@ def train(
     full = replace(
         base,
         data=replace(base.data, path=str(data)),
-        network=replace(base.network, network=network or base.network.network),
+        network=replace(
+            base.network,
+            network=network or base.network.network,
+            start=base.network.start if start is None else str(start),
+        ),
         training=replace(
             training,
             epochs=training.epochs if epochs is None else epochs,

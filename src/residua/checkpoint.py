@@ -30,6 +30,7 @@ from residua.data.preprocess import Preprocess
 from residua.errors import CheckpointError, CorruptCheckpointError, UsageError
 from residua.files import canonical_json, checksum, hash_text, naming_full_disk, sync_folder
 from residua.networks.catalog import build, spec_from_json, spec_to_json
+from residua.networks.pretrained.card import Origin
 from residua.networks.weights import load_state
 
 if TYPE_CHECKING:
@@ -69,6 +70,9 @@ class Checkpoint:
         temperature: Divisor of the logits that calibrates them; None where none was fitted.
         scores: Results at this point, as JSON, for the record.
         training: What resuming needs; None in a checkpoint to ship.
+        origin: Weights that the run started from, and what those had started from before them,
+            the first one first.
+        sha256: Of the file of weights, once it was read.
     """
 
     spec: Spec
@@ -80,6 +84,8 @@ class Checkpoint:
     temperature: float | None = None
     scores: Mapping[str, Any] = field(default_factory=dict[str, Any])
     training: TrainingState | None = None
+    origin: tuple[Origin, ...] = ()
+    sha256: str = ""
 
     def network(self) -> Network:
         """The network with its weights, in evaluation mode, on the CPU."""
@@ -126,6 +132,7 @@ def _write(checkpoint: Checkpoint, folder: Path) -> None:
         "temperature": checkpoint.temperature,
         "scores": checkpoint.scores,
         "training": None if checkpoint.training is None else checkpoint.training.values,
+        "origin": [origin.to_json() for origin in checkpoint.origin],
         "files": files,
     }
     content["checksum"] = hash_text(canonical_json(content))
@@ -179,6 +186,8 @@ def load(folder: Path, *, training: bool = False) -> Checkpoint:
         temperature=content["temperature"],
         scores=content["scores"],
         training=state,
+        origin=tuple(map(Origin.from_json, content.get("origin", []))),
+        sha256=content["files"][_MODEL],
     )
 
 

@@ -65,7 +65,7 @@ def finished(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def without_report(monkeypatch: pytest.MonkeyPatch) -> None:
     """At the end of training it takes as long as the rest; the verb report writes it still."""
-    monkeypatch.setattr("residua.run.train.write_run_report", lambda run, terminal: run.report)
+    monkeypatch.setattr("residua.run.finish.write_run_report", lambda run, terminal: run.report)
 
 
 @pytest.fixture
@@ -357,7 +357,10 @@ def test_channels_are_converted(capsys: Capture, finished: Path, pictures: Path,
     assert colour["accuracy"] == grey["accuracy"]
     start = train(data, tmp_path / "run", "--start", finished)
     start.remove("--quiet")
-    assert "fitted to the channels: conv1.weight" in succeeds(capsys, *start)[0]
+    assert (
+        "fitted to the channels (1 to 3, repeated and rescaled): conv1.weight"
+        in succeeds(capsys, *start)[0]
+    )
 
 
 # ---- names, options, values ---------------------------------------------------------------------
@@ -398,7 +401,8 @@ def test_channels_are_converted(capsys: Capture, finished: Path, pictures: Path,
         ("range of learning rates|received 100 to 10", ["find-lr", "DATA", "--lowest", "100"]),
         ("range of learning rates|inf", ["find-lr", "DATA", "--highest", "inf"]),
         ("range of learning rates|2 steps", ["find-lr", "DATA", "--steps", "2"]),
-        ("are not on this machine|Download", ["train", "DATA", "--start", "torchvision/resnet18"]),
+        ("unknown network of timm|Did you mean resnet18", ["train", "DATA", "--start", "timm/resnt18"]),
+        ("no weights 'x'|expected a1_in1k, a2", ["train", "DATA", "--start", "timm/resnet18.x"]),
         ("are not on this machine|https://a.b/c.pth", ["train", "DATA", "--start", "https://a.b/c.pth"]),
         ("--depth does not fit", ["summary", "resnet20", "--depth", "0"]),
         ("cannot have this in_chans|received 0", ["summary", "resnet20", "--input", "0", "9", "9"]),
@@ -790,7 +794,7 @@ def test_interrupt_while_scoring_can_be_resumed(
 ) -> None:
     run = tmp_path / "run"
     with monkeypatch.context() as patch:
-        patch.setattr("residua.run.train.fit_temperature", interrupt)
+        patch.setattr("residua.run.finish.fit_temperature", interrupt)
         words = f"interrupted and saved after step 4|residua resume {run}"
         fails(capsys, 130, words, *train(pictures, run))
     assert not (run / "summary.json").exists()

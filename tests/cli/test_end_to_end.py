@@ -56,7 +56,7 @@ def weights(folder: Path) -> dict[str, torch.Tensor]:
 @pytest.fixture
 def without_report(monkeypatch: pytest.MonkeyPatch) -> None:
     """For runs of which only the training matters: the report takes as long as the rest."""
-    monkeypatch.setattr("residua.run.train.write_run_report", lambda run, terminal: run.report)
+    monkeypatch.setattr("residua.run.finish.write_run_report", lambda run, terminal: run.report)
 
 
 # ---- layouts ------------------------------------------------------------------------------------

@@ -29,7 +29,8 @@ def test_the_table_of_resnet50(capsys: pytest.CaptureFixture[str]) -> None:
     assert (code, err) == (0, "")
     assert ["resnet50", "(ResNet),", "input", "3×224×224"] in lines
     stage = next(line for line in out.splitlines() if line.startswith("layer3 "))
-    words = "layer3 6 × Bottleneck [1×1, 256 · 3×3, 256 · 1×1, 1024] 1024×14×14 7,098,368 1.46 G"
+    block = "6 × Bottleneck [1×1, 256 · 3×3, 256 · 1×1, 1024]"
+    words = f"layer3 {block} 1024×14×14 267 7,098,368 1.46 G"
     assert stage.split()[: len(words.split())] == words.split()
     assert "parameters  25,557,032 (97.7 MiB with buffers)" in out
     assert "MACs        4.09 G a sample" in out
@@ -56,6 +57,13 @@ def test_the_network_takes_the_input_that_is_asked_for(
     found = table(capsys, "resnet20", "--classes", "4", *arguments)
     assert found["input_shape"] == found["rows"][0]["output_shape"] == shape
     assert found["rows"][-1]["output_shape"] == [4]
+
+
+def test_receptive_fields_are_in_the_json(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = {row["name"]: row["field"] for row in table(capsys, "resnet18")["rows"]}
+    assert (rows["input"], rows["maxpool"], rows["layer1"]) == ([1, 1], [11, 11], [43, 43])
+    assert rows["fc"] == [None, None]
+    assert table(capsys, "resnet18", "--rank", "1")["rows"][1]["field"] == [7]
 
 
 def test_a_block_alone(capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,17 +10,40 @@ from torch import Tensor
 
 from residua.networks.catalog import Spec, get_spec, list_models
 from residua.networks.network import Network
+from residua.networks.specs.alexnet import AlexNetSpec
+from residua.networks.specs.densenet import DenseNetSpec
+from residua.networks.specs.googlenet import CompactGoogLeNetSpec, GoogLeNetSpec
+from residua.networks.specs.inception_resnet import InceptionResNetSpec
+from residua.networks.specs.nin import NiNSpec
 from residua.networks.specs.resnet import ResNetSpec
+from residua.networks.specs.vgg import VGGSpec
 
 
 def thin(name: str, **changes: object) -> Spec:
     """The network ``name`` with one thin block a stage and four classes."""
     spec = get_spec(name)
     match spec:
+        case AlexNetSpec():
+            spec = replace(spec, widths=tuple(w // 16 for w in spec.widths), hidden=32)
+        case VGGSpec():
+            widths = tuple(w // 16 for w in spec.widths)
+            spec = replace(spec, widths=widths, depths=(1,) * len(spec.depths), hidden=32)
+        case NiNSpec():
+            sizes = {
+                field: tuple(w // 16 for w in getattr(spec, field))
+                for field in ("widths", "hidden", "outputs")
+            }
+            spec = replace(spec, **sizes)
         case ResNetSpec():
             spec = replace(
                 spec, widths=tuple(w // 4 for w in spec.widths), depths=(1,) * len(spec.depths)
             )
+        case GoogLeNetSpec() | CompactGoogLeNetSpec():
+            spec = replace(spec, width=1 / 16)
+        case InceptionResNetSpec():
+            spec = replace(spec, width=1 / 32, depths=(1, 1, 2))
+        case DenseNetSpec():
+            spec = replace(spec, depths=(2,) * len(spec.depths), growth=4, stem_width=8)
     if not spec.has_residuals:
         changes.pop("drop_path_rate", None)
     return replace(spec, **{"num_classes": 4, **changes})

@@ -206,6 +206,15 @@ def test_what_the_user_says_comes_first(tmp_path):
     assert (ours.size, ours.resize, ours.channels, ours.fit) == ((16, 8), (18, 9), 1, "pad")
 
 
+def test_values_stay_from_0_to_1_where_asked(tmp_path):
+    path = str(save(tmp_path / "set", [(20, 12)] * 10, channels=1))
+    config = DataConfig(path=path, normalise=False)
+    ours = choose_preprocess(open_dataset(config), config)
+    assert (ours.size, ours.mean, ours.std) == ((20, 12), (0.0,), (1.0,))
+    inputs = torch.arange(240, dtype=torch.uint8).view(1, 1, 20, 12)
+    assert ours.on_device(inputs).equal(inputs / 255)
+
+
 def test_pictures_of_one_colour_still_have_a_deviation(tmp_path):
     folder = save(tmp_path / "set", [(8, 8)] * 10)
     for path in folder.glob("*/*.png"):

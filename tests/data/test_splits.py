@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from residua.batch import Split
 from residua.data.dataset import Table
-from residua.data.splits import assign_splits
+from residua.data.splits import assign_splits, limited
 from residua.errors import LabelError, UsageError
 
 
@@ -203,3 +203,35 @@ def test_fractions_are_checked(bad: float) -> None:
         places(table([0, 1]), validation=bad)
     with pytest.raises(UsageError, match="test fraction"):
         places(table([0, 1]), test=bad)
+
+
+# ---- a part of the training data ----------------------------------------------------------------
+
+
+@given(
+    labels=st.lists(st.integers(0, 4), min_size=1, max_size=60),
+    per_class=st.integers(1, 12),
+    seed=st.integers(0, 99),
+)
+def test_a_limit_keeps_so_many_of_each_class(labels: list[int], per_class: int, seed: int) -> None:
+    source = table(labels)
+    rows = np.arange(0, len(labels), 2)
+    kept = limited(source, rows, per_class=per_class, seed=seed)
+    assert set(kept) <= set(rows)
+    assert kept.tolist() == sorted(set(kept))
+    whole = Counter(labels[row] for row in rows)
+    assert Counter(labels[row] for row in kept) == {
+        label: min(count, per_class) for label, count in whole.items()
+    }
+    more = limited(source, rows, per_class=per_class + 1, seed=seed)
+    assert set(kept) <= set(more)
+
+
+def test_what_a_limit_keeps_depends_on_names_not_on_places() -> None:
+    labels, keys = [i % 3 for i in range(90)], [f"{i}.jpg" for i in range(90)]
+    forwards, backwards = table(labels, keys=keys), table(labels[::-1], keys=keys[::-1])
+    rows = np.arange(90)
+    kept = {keys[row] for row in limited(forwards, rows, per_class=5, seed=1)}
+    assert kept == {keys[::-1][row] for row in limited(backwards, rows, per_class=5, seed=1)}
+    assert kept != {keys[row] for row in limited(forwards, rows, per_class=5, seed=2)}
+    assert kept != set(keys[:15])

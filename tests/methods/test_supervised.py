@@ -1,5 +1,7 @@
 """The supervised step: views, logits, one loss a sample."""
 
+from dataclasses import replace
+
 import torch
 from torch.nn import functional as F
 
@@ -8,7 +10,7 @@ from residua.augment.image import ImageAugment, draws_for
 from residua.batch import Batch
 from residua.data.preprocess import Preprocess
 from residua.methods.supervised import Supervised
-from residua.networks.catalog import create_model
+from residua.networks.catalog import build, create_model, get_spec
 
 PREPROCESS = Preprocess(size=(8, 8), resize=(8, 8), channels=1, mean=(0.3,), std=(0.2,))
 
@@ -58,3 +60,28 @@ def test_pixels_stay_in_float32_under_autocast() -> None:
         found = step(samples, draws_for(samples, seed=0, epoch=0))
     assert seen == [torch.float32]
     assert found.losses.dtype == torch.float32
+
+
+def test_auxiliary_losses_count_three_tenths_each() -> None:
+    torch.manual_seed(0)
+    spec = replace(get_spec("googlenet"), width=1 / 16, num_classes=3, in_chans=1)
+    network = build(replace(spec, dropout=0.0, aux_dropout=0.0))
+    step = Supervised(
+        network,
+        augment=ImageAugment(
+            config=AugmentConfig(crop="none", flip=0.0), size=(16, 16), num_classes=3
+        ),
+        preprocess=replace(PREPROCESS, size=(16, 16), resize=(16, 16)),
+    )
+    samples = replace(batch(), inputs=torch.randint(0, 256, (6, 1, 16, 16), dtype=torch.uint8))
+    with torch.no_grad():
+        found = step(samples, draws_for(samples, seed=0, epoch=0))
+        pictures = (samples.inputs.float() / 255 - 0.3) / 0.2
+        last, aux1, aux2 = network(pictures, auxiliary=True)
+        expected = (
+            F.cross_entropy(last, samples.targets, reduction="none")
+            + 0.3 * F.cross_entropy(aux1, samples.targets, reduction="none")
+            + 0.3 * F.cross_entropy(aux2, samples.targets, reduction="none")
+        )
+        torch.testing.assert_close(found.losses, expected)
+        assert found.correct.equal((last.argmax(1) == samples.targets).float())

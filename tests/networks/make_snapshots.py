@@ -16,23 +16,33 @@ from residua.random import mix64
 FOLDER = Path(__file__).parent / "snapshots"
 
 TORCHVISION = (
+    "alexnet",
+    *("vgg11", "vgg13", "vgg16", "vgg19", "vgg11_bn", "vgg13_bn", "vgg16_bn", "vgg19_bn"),
     *("resnet18", "resnet34", "resnet50", "resnet101", "resnet152"),
     *("resnext50_32x4d", "resnext101_32x8d", "resnext101_64x4d"),
     *("wide_resnet50_2", "wide_resnet101_2"),
+    "googlenet",
+    *("densenet121", "densenet161", "densenet169", "densenet201"),
 )
 TIMM = (
     *("resnext101_32x4d", "seresnext50_32x4d"),
     *("seresnet18", "seresnet34", "seresnet50", "seresnet101", "seresnet152"),
     *("resnetv2_18", "resnetv2_34", "resnetv2_50", "resnetv2_101", "resnetv2_152"),
+    "inception_resnet_v2",
 )
 WITH_LOGITS = (
+    "googlenet",
+    "inception_resnet_v2",
     "resnet18",
     "resnet50",
     "resnext50_32x4d",
     "seresnet50",
     "resnetv2_18",
     "resnetv2_50",
+    "densenet121",
 )
+SIZES = {"inception_resnet_v2": 107}
+"""Pictures are 64x64, but where a network needs more."""
 LISTED_KEYS = 330
 """Longer state dicts are kept as a digest only, where the keys are ours."""
 
@@ -71,13 +81,13 @@ def snapshot(name: str, network: torch.nn.Module, source: str) -> dict[str, obje
         "sha256": digest(shapes),
     }
     renamed = name.startswith("resnetv2")  # keys that are not ours have no digest to compare
-    if len(shapes) <= LISTED_KEYS or name in WITH_LOGITS or renamed:
+    if len(shapes) <= LISTED_KEYS or renamed:
         content["shapes"] = shapes
     if name in WITH_LOGITS:
         network = network.to_empty(device="cpu").double().eval()
         network.load_state_dict(fill(shapes))
         with torch.no_grad():
-            content["logits"] = network(picture())[0, :8].tolist()
+            content["logits"] = network(picture(SIZES.get(name, 64)))[0, :8].tolist()
     return content
 
 

@@ -16,8 +16,8 @@ def read(name):
     return json.loads(FILES[name].read_text(encoding="utf-8"))
 
 
-def test_all_peers_networks_have_a_snapshot():
-    assert len(FILES) == 22
+def test_all_peers_networks_have_a_snapshot(snapshots):
+    assert set(FILES) == {*snapshots.TORCHVISION, *snapshots.TIMM}
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -31,7 +31,8 @@ def test_keys_and_shapes(name, snapshots):
         assert snapshots.digest(ours) == snapshot["sha256"]
         return
     theirs = {network.translate_key(key): shape for key, shape in snapshot["shapes"].items()}
-    theirs["fc.weight"] = theirs["fc.weight"][:2]  # timm's pre-activation head is a convolution
+    head = f"{network.classifier_name}.weight"
+    theirs[head] = theirs[head][:2]  # timm's pre-activation head is a convolution
     assert ours == theirs
 
 
@@ -39,8 +40,9 @@ def test_keys_and_shapes(name, snapshots):
 def test_logits(name, snapshots):
     snapshot = read(name)
     network = create_model(name).double().eval()
-    load_state(network, snapshots.fill(snapshot["shapes"]), where="snapshot")
+    ours = {key: list(value.shape) for key, value in network.state_dict().items()}
+    load_state(network, snapshots.fill(snapshot.get("shapes", ours)), where="snapshot")
     with torch.no_grad():
-        logits = network(snapshots.picture())[0, :8]
+        logits = network(snapshots.picture(snapshots.SIZES.get(name, 64)))[0, :8]
     expected = torch.tensor(snapshot["logits"], dtype=torch.float64)
     torch.testing.assert_close(logits, expected, rtol=1e-9, atol=1e-9)

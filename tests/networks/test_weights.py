@@ -33,6 +33,7 @@ def test_safetensors_file_and_folder(tmp_path, network, state):
     for source in (tmp_path / "model.safetensors", str(tmp_path)):
         fresh = create_model("resnet20", num_classes=10)
         assert load_weights(fresh, source) == LoadResult(where=str(source))
+        assert not LoadResult(where=str(source)).notes
         assert same(fresh, state)
 
 
@@ -78,11 +79,12 @@ def test_files_that_are_no_weights(tmp_path, network):
 def test_absent_sources(tmp_path):
     with pytest.raises(CheckpointError, match=r"gone\.pt"):
         read_state(tmp_path / "gone.pt")
+    with pytest.raises(CheckpointError, match=r"received resnet50\. Published .* torchvision/"):
+        read_state("resnet50")
     with pytest.raises(CheckpointError, match=r"model\.safetensors"):
         read_state(tmp_path)
-    for name in ("torchvision/resnet50", "hf-hub:timm/resnet50.a1_in1k"):
-        with pytest.raises(UsageError, match="not on this machine"):
-            read_state(name)
+    with pytest.raises(UsageError, match="not on this machine"):
+        read_state("https://a.b/c.pth")
 
 
 def test_mismatch_counts_names_and_leaves_the_network_alone(network, state):
@@ -125,7 +127,7 @@ def test_headless_networks_and_states(state):
     assert result.fresh == ("fc.weight", "fc.bias")
 
 
-@pytest.mark.parametrize("channels", [1, 2, 5, 6])
+@pytest.mark.parametrize("channels", [1, 2, 4, 5, 6])
 def test_other_channels_respond_alike_to_gray(state, channels):
     gray = torch.randn(2, 1, 8, 8)
     three = create_model("resnet20", num_classes=10).eval()
@@ -133,6 +135,9 @@ def test_other_channels_respond_alike_to_gray(state, channels):
     other = create_model("resnet20", num_classes=10, in_chans=channels).eval()
     result = load_state(other, state, where="x", adapt=True)
     assert result.adapted == ("conv1.weight",)
+    assert result.channels == (3, channels)
+    how = "summed" if channels == 1 else "repeated and rescaled"
+    assert result.notes == (f"fitted to the channels (3 to {channels}, {how}): conv1.weight",)
     if channels in (1, 6):  # whole copies of the three filters: exactly the same response
         torch.testing.assert_close(
             other(gray.expand(-1, channels, -1, -1)), three(gray.expand(-1, 3, -1, -1))
@@ -183,3 +188,87 @@ def test_transformers_layout(name):
     assert [network.translate_key(key) for key in network.state_dict()] == list(
         network.state_dict()
     )
+
+
+# ---- auxiliary classifiers ----------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def aux_state():
+    with torch.device("meta"):
+        return create_model("googlenet", num_classes=10).state_dict()
+
+
+def load_meta(state, **options):
+    adapt = options.pop("adapt", False)
+    with torch.device("meta"):
+        network = create_model("googlenet", **{"num_classes": 10, **options})
+    return load_state(network, state, where="x", adapt=adapt)
+
+
+def aux_keys(state):
+    return {key for key in state if key.startswith("aux")}
+
+
+def test_auxiliary_classifiers_may_be_absent_on_either_side(aux_state):
+    assert load_meta(aux_state).notes == ()
+    dropped = load_meta(aux_state, aux=False)
+    assert set(dropped.dropped) == aux_keys(aux_state)
+    assert not dropped.fresh
+    without = {key: value for key, value in aux_state.items() if not key.startswith("aux")}
+    fresh = load_meta(without)
+    counters = {key for key in aux_state if key.endswith("num_batches_tracked")}
+    assert set(fresh.fresh) == aux_keys(aux_state) - counters
+    assert not fresh.dropped
+    assert "new: aux1 (" in fresh.notes[0]
+    assert "fc.weight" not in fresh.notes[0]
+    assert load_meta(without, aux=False).notes == ()
+
+
+def test_half_an_auxiliary_classifier_is_a_mistake(aux_state):
+    del (state := dict(aux_state))["aux1.fc1.weight"]
+    with pytest.raises(WeightsError, match=r"1 missing: aux1\.fc1\.weight"):
+        load_meta(state)
+
+
+def test_auxiliary_classifiers_are_freed_with_the_last_one(aux_state):
+    ends = [
+        f"{name}.{part}" for name in ("fc", "aux1.fc2", "aux2.fc2") for part in ("weight", "bias")
+    ]
+    assert sorted(load_meta(aux_state, num_classes=3, adapt=True).fresh) == sorted(ends)
+    with torch.device("meta"):
+        network = create_model("googlenet", num_classes=10)
+    result = load_state(network, aux_state, where="x", adapt=True, keep_classifier=False)
+    assert sorted(result.fresh) == sorted(ends)
+
+
+# ---- the likely network -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "expected"),
+    [
+        ("resnet34", {}, "They fit resnet34: use that network (--network resnet34)"),
+        ("resnet50", {"num_classes": 7, "in_chans": 1}, "They fit resnet50 or resnet50_v1"),
+        ("vgg16_bn", {"num_classes": 3}, "vgg16_bn"),
+        ("densenet121", {"num_classes": 3}, "densenet121"),
+        ("googlenet", {"aux": False, "num_classes": 3}, "googlenet"),
+        ("wrn_28_10", {"num_classes": 100}, "wrn_28_10"),
+        ("preact_resnet164", {}, "preact_resnet164"),
+        ("inception_resnet_v2", {"num_classes": 5}, "inception_resnet_v2"),
+        ("resnet18", {"rank": 1}, ""),
+    ],
+)
+def test_the_likely_network_is_named(network, name, options, expected):
+    with torch.device("meta"):
+        state = create_model(name, **options).state_dict()
+    with pytest.raises(WeightsError, match="do not fit network 'resnet20'") as caught:
+        load_state(network, state, where="x", adapt=True)
+    assert ("They fit" in str(caught.value)) == bool(expected)
+    assert expected in str(caught.value)
+
+
+def test_weights_of_no_known_network_get_no_advice(network):
+    with pytest.raises(WeightsError) as caught:
+        load_state(network, {"a": torch.zeros(1000, 2000)}, where="x")
+    assert "They fit" not in str(caught.value)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from residua.errors import FormatError, UnknownNameError
 from residua.recipes.presets import PRESETS, preset
 from residua.recipes.recipe import Recipe
+from residua.training.schedules import learning_rate_factor
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -50,3 +51,19 @@ def test_nonsense_is_named(tmp_path: Path) -> None:
 def test_unknown_preset_suggests_near_ones() -> None:
     with pytest.raises(UnknownNameError, match="he2015_cifar"):
         preset("he2015-cifar")
+
+
+def test_d2l_is_plain_gradient_descent_and_nothing_else() -> None:
+    recipe = preset("d2l")
+    training, optimizer = recipe.training, recipe.training.optimizer
+    factors = {learning_rate_factor(training.schedule, step, 234, 10) for step in range(2340)}
+    assert factors == {1.0}
+    assert (optimizer.peak_lr, optimizer.momentum, optimizer.decay) == (0.05, 0, 0)
+    assert (optimizer.optimizer, optimizer.clip, optimizer.layer_decay) == ("sgd", None, 1)
+    assert (training.epochs, training.batch_size, training.ema) == (10, 256, 0)
+    assert recipe.network.initialisation == "xavier"
+    assert (recipe.data.size, recipe.data.normalise) == ((96, 96), False)
+    assert recipe.method.label_smoothing == 0
+    augment = recipe.augment
+    assert (augment.crop, augment.flip, augment.policy) == ("none", 0, "none")
+    assert (augment.erasing, augment.mixup, augment.cutmix, sum(augment.jitter)) == (0, 0, 0, 0)

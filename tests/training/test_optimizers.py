@@ -69,6 +69,20 @@ def test_layer_decay_falls_from_head_to_stem():
     assert rates["conv1.weight"] == 0.8 * 0.5 ** (len(names) - 1)
 
 
+def test_layer_decay_leaves_auxiliary_classifiers_at_the_heads_rate():
+    with torch.device("meta"):
+        network = create_model("googlenet", num_classes=10)
+    groups = parameter_groups(network, OptimizerConfig(lr=0.8, layer_decay=0.5))
+    rates = {name: group["base_lr"] for group in groups for name, _ in group["params"]}
+    assert rates.keys() == {name for name, _ in network.named_parameters()}
+    heads = [name for name in rates if name.startswith(("aux1.", "aux2.", "fc."))]
+    assert len(heads) == 2 * 7 + 2
+    assert {rates[name] for name in heads} == {0.8}
+    assert rates["inception5b.branch1.conv.weight"] == 0.4
+    assert rates["inception4a.branch1.conv.weight"] == 0.2
+    assert rates["conv1.conv.weight"] == 0.8 * 0.5**5
+
+
 def test_frozen_parameters_are_left_out():
     network = tiny()
     network[0].requires_grad_(False)

@@ -189,5 +189,5 @@ def _cells(entry: _Any) -> tuple[str, ...]:
 
 def _paper(reference: str) -> str:
     """``He et al., 2016a, arXiv:1512.03385``: the authors, year and number of the first paper."""
-    match = re.match(r"(.+?, \d{4}\w?)\b.*?(arXiv:[\d.]+\d)", reference)
+    match = re.match(r"(.+?, \d{4}\w?)\b.*?(arXiv:[\d.]+\d|NIPS \d{4})", reference)
     return f"{match[1]}, {match[2]}" if match else reference

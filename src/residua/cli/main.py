@@ -29,12 +29,19 @@ VERBS = {
     "summary": Verb(
         "summary", "Summary", "layers, shapes, parameters, MACs and memory of a network"
     ),
+    "compare-networks": Verb(
+        "compare_networks", "CompareNetworks", "costs and measured speed of networks, side by side"
+    ),
+    "draw": Verb("draw", "Draw", "a network as a picture, or as a page that opens to its layers"),
     "check": Verb("check", "Check", "what is in a data set, and what is wrong with it"),
     "train": Verb("train", "Train", "train a network on a data set"),
     "resume": Verb("resume", "Resume", "go on with a run that was interrupted"),
     "find-lr": Verb("find_lr", "FindLr", "suggest a learning rate by a range test"),
     "evaluate": Verb("evaluate", "Evaluate", "score a run on a split or on other data"),
     "predict": Verb("predict", "Predict", "classify files, folders, globs or standard input"),
+    "export-weights": Verb(
+        "export_weights", "ExportWeights", "write a run's weights for torchvision or timm"
+    ),
     "report": Verb("report", "Report", "write a run's report: one self-contained HTML file"),
 }
 

@@ -23,6 +23,8 @@ class Resume:
     """The run folder."""
     quiet: bool = False
     """Say nothing but warnings."""
+    chart: bool = True
+    """Draw loss and accuracy as a chart while training, in a terminal."""
     json: bool = False
     """Print summary.json on standard output, messages on standard error."""
 
@@ -31,7 +33,7 @@ class Resume:
         from residua.run.terminal import Terminal
         from residua.run.train import resume
 
-        terminal = Terminal(quiet=self.quiet, to_stderr=self.json)
+        terminal = Terminal(quiet=self.quiet, to_stderr=self.json, chart=self.chart)
         run = resume(self.folder, terminal)
         if self.json and terminal.is_main:
             console.print_json(load_summary(run.summary))

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from residua.networks import summary as networks
     from residua.networks.catalog import Spec
+    from residua.networks.network import Network
 
 
 @tyro.conf.configure(tyro.conf.FlagCreatePairsOff)
@@ -66,22 +67,47 @@ class Summary:
 
     def _network(self) -> tuple[nn.Module, tuple[int, ...]]:
         """The network on the meta device, and the shape of its input."""
-        import torch
+        return network_on_meta(
+            self.network,
+            input=self.input,
+            rank=self.rank,
+            classes=self.classes,
+            takes_input=self.block is None,
+        )
 
-        from residua.networks.catalog import build, get_spec
 
-        spec = get_spec(self.network)
-        shape = self.input or _usual_input(spec, self.rank or 2)
-        if self.rank not in (None, 1, 2):
-            raise UsageError("--rank does not fit", expected="1 or 2", received=self.rank)
-        if len(shape) not in (2, 3) or (self.rank and len(shape) != self.rank + 1):
-            numbers = f"{self.rank + 1} numbers" if self.rank else "2 or 3 numbers"
-            raise UsageError("--input does not fit", expected=numbers, received=list(shape))
-        classes = spec.num_classes if self.classes is None else self.classes
-        chans = spec.in_chans if self.block is not None and self.input else shape[0]
-        spec = replace(spec, num_classes=classes, in_chans=chans, rank=len(shape) - 1)
-        with torch.device("meta"):
-            return build(spec), shape
+def network_on_meta(
+    name: str,
+    *,
+    input: tuple[int, ...],
+    rank: int | None,
+    classes: int | None,
+    takes_input: bool = True,
+) -> tuple[Network, tuple[int, ...]]:
+    """The network that the options of a verb say, on the meta device, and the shape of its input.
+
+    Args:
+        takes_input: Whether ``input`` is the network's; else that of one of its blocks.
+
+    Raises:
+        UsageError: ``rank`` or ``input`` is none.
+    """
+    import torch
+
+    from residua.networks.catalog import build, get_spec
+
+    spec = get_spec(name)
+    if rank not in (None, 1, 2):
+        raise UsageError("--rank does not fit", expected="1 or 2", received=rank)
+    shape = input or _usual_input(spec, rank or 2)
+    if len(shape) not in (2, 3) or (rank and len(shape) != rank + 1):
+        numbers = f"{rank + 1} numbers" if rank else "2 or 3 numbers"
+        raise UsageError("--input does not fit", expected=numbers, received=list(shape))
+    chans = shape[0] if takes_input or not input else spec.in_chans
+    count = spec.num_classes if classes is None else classes
+    spec = replace(spec, num_classes=count, in_chans=chans, rank=len(shape) - 1)
+    with torch.device("meta"):
+        return build(spec), shape
 
 
 def _usual_input(spec: Spec, rank: int) -> tuple[int, ...]:
@@ -91,6 +117,7 @@ def _usual_input(spec: Spec, rank: int) -> tuple[int, ...]:
 
 
 def _print(title: str, found: networks.Summary) -> None:
+    from residua.networks.receptive import field_text
     from residua.networks.trace import shape_text
 
     out, shape = console.stdout(), shape_text(found.input_shape)
@@ -99,6 +126,7 @@ def _print(title: str, found: networks.Summary) -> None:
         ("layer", "left"),
         ("type, kernel, channels", "left"),
         ("output", "right"),
+        ("field", "right"),
         ("parameters", "right"),
         ("MACs", "right"),
         ("memory", "right"),
@@ -108,6 +136,7 @@ def _print(title: str, found: networks.Summary) -> None:
             row.name,
             f"{row.type} {row.detail}".strip(),
             shape_text(row.output_shape),
+            field_text(row.field),
             console.format_count(row.parameters) if row.parameters else "",
             console.format_scaled(row.macs) if row.macs else "",
             console.format_bytes(row.activation_bytes) if row.activation_bytes else "",
@@ -116,6 +145,7 @@ def _print(title: str, found: networks.Summary) -> None:
     out.print()
     for line in _totals(found):
         out.print(line)
+    out.print("field       what an output element can depend on, in input elements along an axis")
 
 
 def _totals(found: networks.Summary) -> list[str]:

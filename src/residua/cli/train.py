@@ -44,6 +44,8 @@ class Train:
     """Start from a recipe of `residua list recipes`; the options below change it."""
     quiet: bool = False
     """Say nothing but warnings."""
+    chart: bool = True
+    """Draw loss and accuracy as a chart while training, in a terminal."""
     json: bool = False
     """Print summary.json on standard output, messages on standard error."""
     config: Annotated[Recipe, arg(name="")] = field(default_factory=Recipe)
@@ -54,7 +56,7 @@ class Train:
         from residua.run.train import train
 
         recipe = replace(self.config, data=replace(self.config.data, path=self.data))
-        terminal = Terminal(quiet=self.quiet, to_stderr=self.json)
+        terminal = Terminal(quiet=self.quiet, to_stderr=self.json, chart=self.chart)
         run = train(recipe, self.folder, terminal)
         if self.json and terminal.is_main:
             console.print_json(load_summary(run.summary))

@@ -33,8 +33,8 @@ def choose_preprocess(
 
     The size is ``config.size``; by default that of the pictures if those looked at share one of at
     most 64 pixels a side, else 224 x 224. Mean and standard deviation are those of up to 5,000
-    (1,000 large) training pictures after resizing and cropping. Which ones depends on their
-    names alone.
+    (1,000 large) training pictures after resizing and cropping, or 0 and 1 without
+    ``config.normalise``. Which pictures depends on their names alone.
 
     Args:
         dataset: The data set.
@@ -57,6 +57,8 @@ def choose_preprocess(
         mean=(0.0,) * channels,
         std=(1.0,) * channels,
     )
+    if not config.normalise:
+        return blank
     most = _MOST_SMALL if max(size) <= SMALL else _MOST_LARGE
     mean, std = _moments(dataset, np.sort(sample[:most]), blank)
     return replace(blank, mean=mean, std=std)

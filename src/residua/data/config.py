@@ -28,6 +28,12 @@ class DataConfig:
     """1 or 3; by default what the pictures have."""
     fit: Fit = "crop"
     """How a picture of another shape fills the size: cut the overhang, squash, or pad."""
+    normalise: bool = True
+    """Subtract the mean of the training pictures and divide by their standard deviation; otherwise
+    values stay from 0 to 1."""
+    limit: int | None = None
+    """At most so many training samples of each class, for a quick trial; validation and test stay
+    whole."""
     validation_fraction: float = 0.1
     """Share of the training data that is held out where there is no official validation split."""
     test_fraction: float = 0.1
@@ -48,6 +54,7 @@ class DataConfig:
         sides = self.size or (1, 1)
         self._require("size", min(sides) >= 1 and max(sides) <= _LARGEST, f"1 to {_LARGEST} pixels")
         self._require("channels", self.channels in (None, 1, 3), "1 (grey) or 3 (colour)")
+        self._require("limit", self.limit is None or self.limit >= 1, ">= 1")
         self._require("workers", (self.workers or 0) >= 0, ">= 0")
 
     def _require(self, name: str, holds: bool, expected: str) -> None:

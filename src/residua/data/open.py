@@ -18,7 +18,7 @@ from residua.data.readers.locations import data_folder
 from residua.data.readers.manifest import is_manifest, open_manifest
 from residua.data.readers.parquet import find_parquet, open_parquet
 from residua.data.readers.shared import shorten
-from residua.data.splits import assign_splits
+from residua.data.splits import assign_splits, limited
 from residua.errors import DataNotFoundError, FormatError, LabelError, UnknownNameError, UsageError
 
 LAYOUTS = (
@@ -51,6 +51,13 @@ def open_dataset(config: DataConfig) -> Dataset:
         test_fraction=config.test_fraction,
         seed=config.split_seed,
     )
+    if config.limit is not None:
+        assignment[Split.TRAIN] = limited(
+            reader.table,
+            assignment.get(Split.TRAIN, np.empty(0, dtype=np.int64)),
+            per_class=config.limit,
+            seed=config.split_seed,
+        )
     dataset = Dataset(reader=reader, assignment=assignment, official=official)
     _check_labels(dataset)
     return dataset

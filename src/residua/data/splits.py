@@ -57,6 +57,21 @@ def assign_splits(
     return {split: rows for split, rows in assignment.items() if len(rows)}, official
 
 
+def limited(
+    table: Table, rows: npt.NDArray[np.int64], *, per_class: int, seed: int
+) -> npt.NDArray[np.int64]:
+    """The ascending ``rows`` that remain where each class keeps at most ``per_class``.
+
+    Those with the lowest hashes of their names under the seed: a larger limit adds samples and
+    takes none away.
+    """
+    labels = table.labels[rows]
+    order = np.lexsort((_uniform(table.ids[rows], "limit", seed), labels))
+    _, first, classes = np.unique(labels[order], return_index=True, return_inverse=True)
+    rank = np.arange(len(rows)) - first[classes]
+    return np.sort(rows[order[rank < per_class]])
+
+
 _ORDER: dict[Split | None, int] = {None: 0, **{split: i for i, split in enumerate(Split)}}
 
 

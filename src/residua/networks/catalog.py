@@ -11,22 +11,65 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from residua.errors import UnknownNameError, UsageError
+from residua.networks.specs.alexnet import ALEXNET_FACTS, ALEXNETS, AlexNetSpec
 from residua.networks.specs.base import Facts, fields_from_json, fields_to_json
+from residua.networks.specs.densenet import DENSENET_FACTS, DENSENETS, DenseNetSpec
+from residua.networks.specs.googlenet import (
+    GOOGLENET_FACTS,
+    GOOGLENETS,
+    CompactGoogLeNetSpec,
+    GoogLeNetSpec,
+)
+from residua.networks.specs.inception_resnet import (
+    INCEPTION_RESNET_FACTS,
+    INCEPTION_RESNETS,
+    InceptionResNetSpec,
+)
+from residua.networks.specs.nin import NIN_FACTS, NINS, NiNSpec
 from residua.networks.specs.resnet import RESNET_FACTS, RESNETS, ResNetSpec
+from residua.networks.specs.vgg import VGG_FACTS, VGGS, VGGSpec
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from residua.networks.network import FeatureExtractor, Network
 
-Spec = ResNetSpec
+Spec = (
+    AlexNetSpec
+    | VGGSpec
+    | NiNSpec
+    | GoogLeNetSpec
+    | CompactGoogLeNetSpec
+    | ResNetSpec
+    | InceptionResNetSpec
+    | DenseNetSpec
+)
 """Any family's spec."""
 
-FAMILIES: tuple[type[Spec], ...] = (ResNetSpec,)
+FAMILIES: tuple[type[Spec], ...] = (
+    AlexNetSpec,
+    VGGSpec,
+    NiNSpec,
+    GoogLeNetSpec,
+    CompactGoogLeNetSpec,
+    ResNetSpec,
+    InceptionResNetSpec,
+    DenseNetSpec,
+)
 
-SPECS: dict[str, Spec] = {spec.name: spec for table in (RESNETS,) for spec in table}
+TABLES = (ALEXNETS, VGGS, NINS, GOOGLENETS, RESNETS, INCEPTION_RESNETS, DENSENETS)
 
-FACTS: dict[str, Facts] = {**RESNET_FACTS}
+SPECS: dict[str, Spec] = {spec.name: spec for table in TABLES for spec in table}
+
+FACTS: dict[str, Facts] = {
+    **ALEXNET_FACTS,
+    **VGG_FACTS,
+    **NIN_FACTS,
+    **GOOGLENET_FACTS,
+    **RESNET_FACTS,
+    **INCEPTION_RESNET_FACTS,
+    **DENSENET_FACTS,
+}
 
 
 def list_models(pattern: str = "*") -> list[str]:
@@ -47,11 +90,46 @@ def get_spec(name: str) -> Spec:
 
 def build(spec: Spec) -> Network:
     """The network that ``spec`` says, freshly initialised."""
+    from residua.networks.building import building
+
+    with building():
+        return _construct(spec)
+
+
+def _construct(spec: Spec) -> Network:
     match spec:
+        case AlexNetSpec():
+            from residua.networks.alexnet import AlexNet
+
+            return AlexNet(spec)
+        case VGGSpec():
+            from residua.networks.vgg import VGG
+
+            return VGG(spec)
+        case NiNSpec():
+            from residua.networks.nin import NiN
+
+            return NiN(spec)
+        case GoogLeNetSpec():
+            from residua.networks.googlenet import GoogLeNet
+
+            return GoogLeNet(spec)
+        case CompactGoogLeNetSpec():
+            from residua.networks.googlenet_compact import CompactGoogLeNet
+
+            return CompactGoogLeNet(spec)
         case ResNetSpec():
             from residua.networks.resnet import ResNet
 
             return ResNet(spec)
+        case InceptionResNetSpec():
+            from residua.networks.inception_resnet import InceptionResNet
+
+            return InceptionResNet(spec)
+        case DenseNetSpec():
+            from residua.networks.densenet import DenseNet
+
+            return DenseNet(spec)
 
 
 @overload
@@ -103,9 +181,10 @@ def create_model(
         num_classes: Logits; 0 leaves the classifier out.
         in_chans: Channels of the input.
         rank: 2 for pictures ``[b, c, h, w]``, 1 for signals ``[b, c, t]``.
-        pretrained: A file or folder of weights. Where the class count differs the classifier
-            stays fresh, where the channel count differs the first convolution is adapted; a
-            warning names both.
+        pretrained: Weights: ``torchvision/NETWORK[.TAG]``, ``timm/NETWORK[.TAG]``,
+            ``hf-hub:OWNER/NAME``, or a file or folder. Where the class count differs the
+            classifier stays fresh, where the channel count differs the first convolution is
+            adapted (summed for 1, else repeated and rescaled); a warning names both.
         drop_rate: Dropout before the classifier.
         drop_path_rate: Stochastic depth of the last block (Huang et al., 2016).
         aux: Keep the auxiliary classifiers of a network that has them (GoogLeNet).
@@ -113,8 +192,9 @@ def create_model(
 
     Raises:
         UnknownNameError: No network has this name.
-        UsageError: An argument is out of range, or ``pretrained`` is no local path.
-        WeightsError: The weights do not fit.
+        UsageError: An argument is out of range, or ``pretrained`` names unknown weights.
+        CheckpointError: Nothing is at the path that ``pretrained`` says.
+        WeightsError: The weights do not fit, are damaged, or cannot be fetched.
     """
     spec = replace(
         get_spec(name) if aux else without_auxiliary(get_spec(name)),
@@ -134,7 +214,7 @@ def create_model(
 
 def without_auxiliary(spec: Spec) -> Spec:
     """``spec`` less its auxiliary classifiers; itself where it has none."""
-    return spec
+    return replace(spec, aux=False) if isinstance(spec, GoogLeNetSpec) else spec
 
 
 def spec_to_json(spec: Spec) -> dict[str, Any]:

@@ -22,13 +22,31 @@ def conv(
     stride: int = 1,
     groups: int = 1,
     bias: bool = False,
+    padding: int | None = None,
 ) -> Conv:
-    """A convolution padded so that stride 1 keeps the size; ``kernel`` is odd."""
+    """A convolution, by default padded so that stride 1 keeps the size; ``kernel`` is odd."""
     kind = nn.Conv1d if rank == 1 else nn.Conv2d
-    layer = kind(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=bias)
-    if stride > 1 and kernel > 1:
+    zeros = kernel // 2 if padding is None else padding
+    layer = kind(inputs, outputs, kernel, stride, zeros, groups=groups, bias=bias)
+    if stride > 1 and kernel > 1 and padding is None:
         layer.register_forward_pre_hook(_widened)
     return layer
+
+
+def factorised_conv(
+    rank: int, inputs: int, inner: int, outputs: int, kernel: int
+) -> tuple[Conv, ...]:
+    """A 1xk and a kx1 convolution in place of a kxk one (Szegedy et al., arXiv:1512.00567, 3.2).
+
+    With a single axis there is nothing to factorise: one convolution of k, without ``inner``.
+    """
+    if rank == 1:
+        return (conv(1, inputs, outputs, kernel),)
+    half = kernel // 2
+    return (
+        nn.Conv2d(inputs, inner, (1, kernel), padding=(0, half), bias=False),
+        nn.Conv2d(inner, outputs, (kernel, 1), padding=(half, 0), bias=False),
+    )
 
 
 def _widened(layer: nn.Module, inputs: tuple[Tensor]) -> Tensor | None:
@@ -43,19 +61,47 @@ def _widened(layer: nn.Module, inputs: tuple[Tensor]) -> Tensor | None:
     return F.pad(x, (0, 1))
 
 
-def batch_norm(rank: int, channels: int, eps: float = 1e-5) -> Norm:
-    """Batch normalisation (Ioffe & Szegedy, 2015)."""
-    return nn.BatchNorm1d(channels, eps) if rank == 1 else nn.BatchNorm2d(channels, eps)
+def batch_norm(rank: int, channels: int, eps: float = 1e-5, *, affine: bool = True) -> Norm:
+    """Batch normalisation (Ioffe & Szegedy, 2015); ``affine``: with learnt scale and shift."""
+    return (nn.BatchNorm1d if rank == 1 else nn.BatchNorm2d)(channels, eps, affine=affine)
 
 
-def max_pool(rank: int, kernel: int, *, stride: int, padding: int = 0) -> nn.Module:
-    """The maximum over windows."""
-    return (nn.MaxPool1d if rank == 1 else nn.MaxPool2d)(kernel, stride, padding)
+def max_pool(
+    rank: int, kernel: int, *, stride: int, padding: int = 0, ceil: bool = False
+) -> nn.Module:
+    """The maximum over windows; ``ceil`` lets the last one reach over the edge."""
+    kind = nn.MaxPool1d if rank == 1 else nn.MaxPool2d
+    return kind(kernel, stride, padding, ceil_mode=ceil)
+
+
+def average_pool(
+    rank: int, kernel: int, *, stride: int, padding: int = 0, ceil: bool = False
+) -> nn.Module:
+    """The mean over windows, padding not counted; positions that fill none are left out.
+
+    With ``ceil`` the last window may reach over the edge; it is the mean of what it covers.
+    """
+    kind = nn.AvgPool1d if rank == 1 else nn.AvgPool2d
+    return kind(kernel, stride, padding, ceil_mode=ceil, count_include_pad=False)
+
+
+def adaptive_average(rank: int, size: int) -> nn.Module:
+    """The mean over ``size`` windows an axis: floor(i n / size) to ceil((i + 1) n / size)."""
+    return (nn.AdaptiveAvgPool1d if rank == 1 else nn.AdaptiveAvgPool2d)(size)
 
 
 def global_average(rank: int) -> nn.Module:
     """The mean over all positions: ``[b, c, *s]`` to ``[b, c, 1 (, 1)]``."""
     return nn.AdaptiveAvgPool1d(1) if rank == 1 else nn.AdaptiveAvgPool2d(1)
+
+
+def response_norm(size: int, *, k: float, alpha: float, beta: float) -> nn.Module:
+    """b_i = a_i / (k + alpha * sum over the ``size`` channels around i of a_j^2)^beta.
+
+    Krizhevsky et al., 2012, section 3.3. torch's layer (and Caffe's) has the mean where the paper
+    has the sum, hence ``size * alpha``.
+    """
+    return nn.LocalResponseNorm(size, size * alpha, beta, k)
 
 
 def dropout(rate: float) -> nn.Module:

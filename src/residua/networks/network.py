@@ -19,6 +19,7 @@ from torch.nn.modules.batchnorm import _BatchNorm  # pyright: ignore[reportPriva
 
 from residua.errors import InputShapeError, UsageError
 from residua.networks.layers import classifier
+from residua.networks.pretrained.layouts import our_key
 from residua.networks.recompute import Recompute, recomputed
 from residua.networks.specs.base import NetworkSpec
 
@@ -146,7 +147,7 @@ class Network(nn.Module, ABC):
 
     def translate_key(self, key: str) -> str:
         """This network's name for ``key`` of a state dict in another package's layout."""
-        return key
+        return our_key(self.spec.family, key)
 
     def use_checkpointing(self, what: Recompute = "stages") -> None:
         """Recomputes activations in the backward pass instead of keeping them.
@@ -191,7 +192,7 @@ class Network(nn.Module, ABC):
         if x.shape[0] == 1 and self._normalises_batches() and self._is_one_pixel(x):
             raise InputShapeError(
                 "batch normalisation cannot learn from a batch of one value a channel",
-                expected=f"two samples, or {sizes} above {self.feature_info[-1].reduction}",
+                expected=f"two samples, or {sizes} above {self._one_pixel_size()}",
                 received=received,
                 fix="Use a larger batch size or size, or accumulate less",
             )
@@ -201,7 +202,11 @@ class Network(nn.Module, ABC):
 
     def _is_one_pixel(self, x: Tensor) -> bool:
         """Whether the last feature map has one value a channel."""
-        return max(x.shape[2:]) <= self.feature_info[-1].reduction
+        return max(x.shape[2:]) <= self._one_pixel_size()
+
+    def _one_pixel_size(self) -> int:
+        """The largest input size whose last feature map has one pixel."""
+        return self.feature_info[-1].reduction
 
     def _run(self, stage: Stage, x: Tensor) -> Tensor:
         if self.recompute == "stages" and self.training:

@@ -21,7 +21,6 @@ from residua.networks.layers import (
     max_pool,
 )
 from residua.networks.network import FeatureInfo, Network, Stage
-from residua.networks.resnet_layouts import our_key
 from residua.networks.specs.resnet import ResNetSpec
 
 
@@ -58,9 +57,6 @@ class ResNet(Network):
         names = ("stem", *self.layer_names, "head")
         chain = zip(names, (stem, *layers, head), strict=True)
         return tuple(Stage(name=name, modules=modules) for name, modules in chain)
-
-    def translate_key(self, key: str) -> str:
-        return our_key(key)
 
 
 def _layers(spec: ResNetSpec) -> list[nn.Sequential]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from torch import nn
 
 from residua.errors import UnknownNameError
+from residua.networks.receptive import Field, field_text
 from residua.networks.trace import Call, Shape, shape_text, trace
 
 
@@ -28,6 +29,8 @@ class LayerRow:
         parameters: Elements of weights and biases.
         macs: Multiply-adds of convolutions and matrix products.
         activation_bytes: What of its outputs autograd keeps for backward.
+        field: Receptive field of an element of the output: its size along each axis of the input,
+            None where that is the whole axis.
     """
 
     name: str
@@ -37,6 +40,7 @@ class LayerRow:
     parameters: int
     macs: int
     activation_bytes: int
+    field: Field
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,8 +74,9 @@ class Summary:
 
     def __str__(self) -> str:
         total = f"{self.parameters:,}", f"{self.macs:,}", f"{self.activation_bytes:,}"
-        head = ("layer", "type", "output", "detail", "parameters", "MACs", "activation bytes")
-        lines = [head, *map(_cells, self.rows), ("total", "", "", "", *total)]
+        words = ("layer", "type", "output", "detail", "field")
+        head = (*words, "parameters", "MACs", "activation bytes")
+        lines = [head, *map(_cells, self.rows), ("total", "", "", "", "", *total)]
         widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
         return "\n".join(
             "  ".join(
@@ -136,6 +141,7 @@ def _input_row(shape: Shape, kept: int) -> LayerRow:
         parameters=0,
         macs=0,
         activation_bytes=kept,
+        field=(1,) * (len(shape) - 1),
     )
 
 
@@ -159,6 +165,7 @@ def _rows(call: Call, depth: int | None) -> Iterator[LayerRow]:
             parameters=call.parameters,
             macs=call.macs,
             activation_bytes=call.saved_bytes,
+            field=call.field,
         )
 
 
@@ -193,18 +200,31 @@ def _row(call: Call) -> LayerRow:
         parameters=call.total_parameters,
         macs=call.total_macs,
         activation_bytes=call.total_saved_bytes,
+        field=call.field,
     )
 
 
 def _block_text(block: Call) -> str:
-    """``[1×1, 64 · 3×3, 64 · 1×1, 256]``: the convolutions of the main path."""
-    shortcut = tuple(f"{block.name}.{name}".lstrip(".") for name in ("downsample", "shortcut"))
+    """``[1×1, 64 · 3×3, 64 · 1×1, 256]``: the convolutions of the main path, or of all branches
+    side by side: ``[(1×1, 64 | 1×1, 64 · 3×3, 64) · 1×1, 256]``."""
     layers = [
-        _layer_text(call.module, stride=False)
+        (call.name.removeprefix(f"{block.name}.").partition(".")[0], call.module)
         for call in block.walk()
-        if isinstance(call.module, _Conv) and not call.name.startswith(shortcut)
+        if isinstance(call.module, _Conv)
     ]
-    return f"[{' · '.join(layers)}]" if layers else ""
+    layers = [(part, layer) for part, layer in layers if part not in ("downsample", "shortcut")]
+    if len(layers) == 1:
+        return _layer_text(layers[0][1])
+    branches: dict[str, list[str]] = {}
+    for part, layer in layers:
+        if part.startswith("branch"):
+            branches.setdefault(part, []).append(_layer_text(layer))
+    rest = [_layer_text(m, stride=False) for part, m in layers if part not in branches]
+    side_by_side = " | ".join(" · ".join(texts) for texts in branches.values())
+    if branches and rest:
+        side_by_side = f"({side_by_side})"
+    texts = [side_by_side] * bool(branches) + rest
+    return f"[{' · '.join(texts)}]" if texts else ""
 
 
 _Conv = nn.Conv1d | nn.Conv2d | nn.Conv3d
@@ -250,4 +270,5 @@ def _unused(module: nn.Module, called: set[nn.Module], prefix: str = "") -> Iter
 
 def _cells(row: LayerRow) -> tuple[str, ...]:
     costs = f"{row.parameters:,}", f"{row.macs:,}", f"{row.activation_bytes:,}"
-    return row.name, row.type, shape_text(row.output_shape), row.detail, *costs
+    shape, field = shape_text(row.output_shape), field_text(row.field)
+    return row.name, row.type, shape, row.detail, field, *costs

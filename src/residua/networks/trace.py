@@ -15,9 +15,10 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
-from torch.utils.flop_counter import FlopCounterMode
 
 from residua.errors import InputShapeError
+from residua.networks.flow import Op, Recorder
+from residua.networks.receptive import Field, receptive_fields
 
 Shape = tuple[int, ...]
 
@@ -34,6 +35,9 @@ class Call:
         macs: Multiply-adds of its own.
         saved_bytes: Bytes of its own that autograd keeps for backward.
         parameters: Parameters of its own; 0 where an earlier call counted them.
+        output: The operation that made the first tensor which it gives; None where that does not
+            depend on the network's input.
+        field: Receptive field of an element of the output, along each axis of the input.
     """
 
     name: str
@@ -44,6 +48,8 @@ class Call:
     macs: int = 0
     saved_bytes: int = 0
     parameters: int = 0
+    output: Op | None = None
+    field: Field = ()
 
     def walk(self) -> Iterator[Call]:
         """This call and all inside it, outer before inner, in the order in which they began."""
@@ -66,13 +72,22 @@ class Call:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Trace:
-    """A forward pass: the call of the network, and the bytes of its input if backward needs it."""
+    """A forward pass.
+
+    Attributes:
+        root: The call of the network.
+        input_bytes: Those of its input if backward needs it, else 0.
+        ops: What was done to the input, in order; the first one is the input itself.
+    """
 
     root: Call
     input_bytes: int
+    ops: tuple[Op, ...]
 
 
-def trace(module: nn.Module, input_shape: Shape, *, batch: int = 1) -> Trace:
+def trace(
+    module: nn.Module, input_shape: Shape, *, batch: int = 1, auxiliary: bool = False
+) -> Trace:
     """Call ``module`` once on the meta device, in the form that it has in evaluation.
 
     Dropout stays active, since its masks belong to what training keeps. Batch norms use their
@@ -82,6 +97,7 @@ def trace(module: nn.Module, input_shape: Shape, *, batch: int = 1) -> Trace:
         module: Any network; it is not changed, its weights are neither read nor copied.
         input_shape: ``(c, h, w)`` or ``(c, t)``.
         batch: b.
+        auxiliary: Call the auxiliary classifiers too, which only a `Network` may have.
 
     Raises:
         InputShapeError: The network cannot take such inputs.
@@ -93,14 +109,14 @@ def trace(module: nn.Module, input_shape: Shape, *, batch: int = 1) -> Trace:
         part.train(isinstance(part, nn.modules.dropout._DropoutNd))  # pyright: ignore[reportPrivateUsage]
     dtype = next((p.dtype for p in copied.parameters() if p.is_floating_point()), torch.float32)
     inputs = torch.empty((batch, *input_shape), dtype=dtype, device="meta")
-    return _Tracer(copied).run(inputs)
+    return _Tracer(copied).run(inputs, auxiliary=auxiliary)
 
 
 def _on_meta(module: nn.Module) -> nn.Module:
     """A copy with the same structure and no values. The memo keeps deepcopy from the weights."""
     memo: dict[int, object] = {}
     for tensor in [*module.parameters(), *module.buffers()]:
-        empty = torch.empty_like(tensor, device="meta", requires_grad=tensor.requires_grad)
+        empty = torch.empty(tensor.shape, dtype=tensor.dtype, device="meta")
         is_weight = isinstance(tensor, nn.Parameter)
         memo[id(tensor)] = nn.Parameter(empty, tensor.requires_grad) if is_weight else empty
     return copy.deepcopy(module, memo)
@@ -113,21 +129,20 @@ class _Tracer:
         self.module = module
         self.stack: list[Call] = []
         self.root: Call | None = None
-        self.flops = FlopCounterMode(display=False)
-        self.charged_flops = 0
         self.counted = set[nn.Parameter]()
+        self.flow = Recorder(lambda: self.stack[-1])
         # Storages stay alive in these, or their identities would be used again.
         state = [*module.parameters(), *module.buffers()]
         self.ignored = {tensor.untyped_storage() for tensor in state}
         self.makers: dict[torch.UntypedStorage, Call] = {}
         self.saved: dict[torch.UntypedStorage, Call] = {}
 
-    def run(self, inputs: Tensor) -> Trace:
+    def run(self, inputs: Tensor, *, auxiliary: bool) -> Trace:
         for name, module in self.module.named_modules():
             self._watch(name, module)
         try:
-            with torch.enable_grad(), saved_tensors_hooks(self._save, _unpack), self.flops:
-                self.module(inputs)
+            with torch.enable_grad(), saved_tensors_hooks(self._save, _unpack), self.flow:
+                self.module(inputs, **({"auxiliary": True} if auxiliary else {}))
         except (RuntimeError, ValueError, IndexError) as error:
             raise self._refusal(inputs, error) from error
         assert self.root is not None
@@ -135,11 +150,13 @@ class _Tracer:
         input_bytes = source.nbytes() if self.saved.pop(source, None) else 0
         for storage, saver in self.saved.items():
             self.makers.get(storage, saver).saved_bytes += storage.nbytes()
-        return Trace(root=self.root, input_bytes=input_bytes)
+        fields = receptive_fields(self.flow.ops)
+        for call in self.root.walk():
+            call.field = fields[call.output] if call.output else ()
+        return Trace(root=self.root, input_bytes=input_bytes, ops=tuple(self.flow.ops))
 
     def _watch(self, name: str, module: nn.Module) -> None:
         def begin(module: nn.Module, args: tuple[object, ...], kwargs: dict[str, object]) -> None:
-            self._charge()
             first = _first_tensor((args, kwargs))
             call = Call(name=name, module=module, input_shape=_shape(first))
             call.parameters = self._count_parameters(module)
@@ -148,12 +165,14 @@ class _Tracer:
             else:
                 self.root = call
             self.stack.append(call)
+            if first is not None and not self.flow.ops:
+                self.flow.begin(first)
 
         def end(module: nn.Module, args: object, output: object) -> None:
-            self._charge()
             call = self.stack.pop()
             first = _first_tensor(output)
             call.output_shape = _shape(first)
+            call.output = self.flow.maker(first)
             if first is not None and self.stack:
                 self.makers.setdefault(first.untyped_storage(), call)
 
@@ -164,13 +183,6 @@ class _Tracer:
         new = set(module.parameters(recurse=False)) - self.counted
         self.counted |= new
         return sum(parameter.numel() for parameter in new)
-
-    def _charge(self) -> None:
-        """Give what was multiplied since the last call began or ended to the innermost call."""
-        flops = self.flops.get_total_flops()
-        if self.stack:
-            self.stack[-1].macs += (flops - self.charged_flops) // 2
-        self.charged_flops = flops
 
     def _save(self, tensor: Tensor) -> Tensor:
         storage = tensor.untyped_storage()

@@ -1,32 +1,37 @@
-"""State dicts from elsewhere into a network: read safely, renamed, checked, adapted.
+"""State dicts from elsewhere into a network, and back: the one place to import this from.
 
-Nothing is unpickled but tensors: safetensors, or torch files through ``weights_only=True``.
+`open_weights` finds a file by its string (``torchvision/resnet50.IMAGENET1K_V2``,
+``timm/resnet50.a1_in1k``, ``hf-hub:owner/name``, a path), `load_weights` loads it, and
+`residua.networks.pretrained.export.export_state` goes the other way.
 """
 
 from __future__ import annotations
 
-import pickle
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor
 
-from residua.errors import CheckpointError, UsageError, WeightsError
+from residua.errors import WeightsError
 from residua.networks.network import Network
+from residua.networks.pretrained.card import WeightsCard
+from residua.networks.pretrained.fit import Fit, State, fit_state
+from residua.networks.pretrained.likely import likely_networks
+from residua.networks.pretrained.source import Weights, check_network, open_weights
 
-State = dict[str, Tensor]
-
-WRAPPERS = ("state_dict", "model_state_dict", "model")
-"""Keys under which training scripts keep the state dict."""
-
-PREFIXES = ("module.", "_orig_mod.", "network.")
-"""What DistributedDataParallel, torch.compile and `FeatureExtractor` put before every key."""
+__all__ = [
+    "LoadResult",
+    "Weights",
+    "WeightsCard",
+    "load_opened",
+    "load_state",
+    "load_weights",
+    "open_weights",
+    "read_state",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,126 +39,117 @@ class LoadResult:
     """What became of a state dict that was loaded.
 
     Attributes:
-        where: The file or folder.
+        where: The file, folder or string.
         fresh: Keys of the network that kept their initialisation (the classifier).
         dropped: Keys of the state dict that have no place (the classifier of a headless network).
         adapted: Keys that were fitted to another number of input channels.
+        channels: Input channels before and after, where they were fitted.
     """
 
     where: str
     fresh: tuple[str, ...] = ()
     dropped: tuple[str, ...] = ()
     adapted: tuple[str, ...] = ()
+    channels: tuple[int, int] | None = None
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What did not load as it was, one short text a kind; empty if all did."""
+        parts = (
+            ("new", self.fresh),
+            ("not used", self.dropped),
+            (self._fitted(), self.adapted),
+        )
+        return tuple(f"{what}: {_grouped(keys)}" for what, keys in parts if keys)
 
     def warn(self) -> None:
         """A Python warning that names what did not load as it was; silent if all did."""
-        parts = (
-            ("left as initialised", self.fresh),
-            ("not used", self.dropped),
-            ("adapted to the input channels", self.adapted),
-        )
-        if text := "; ".join(f"{what}: {', '.join(keys)}" for what, keys in parts if keys):
-            warnings.warn(f"weights from {self.where}: {text}", stacklevel=3)
+        if self.notes:
+            warnings.warn(f"weights from {self.where}: {'; '.join(self.notes)}", stacklevel=3)
+
+    def _fitted(self) -> str:
+        before, after = self.channels or (0, 0)
+        how = "summed" if after == 1 else "repeated and rescaled"
+        return f"fitted to the channels ({before} to {after}, {how})"
 
 
 def load_weights(network: Network, source: Path | str, *, adapt: bool = False) -> LoadResult:
-    """Loads a file (.safetensors, .pth, .pt, .bin) or a folder with ``model.safetensors``.
+    """Finds weights by a string or path (see `open_weights`) and loads them.
 
     See `load_state` for ``adapt``.
 
     Raises:
-        UsageError: ``source`` is no local path.
+        UsageError: The string names an unknown tag or network.
         CheckpointError: Nothing is there.
-        WeightsError: The file is not a state dict, or not one of this network.
+        WeightsError: They cannot be fetched, are damaged, or are not of this network.
     """
-    return load_state(network, read_state(source), where=str(source), adapt=adapt)
+    return load_opened(network, open_weights(source, network=network.spec.name), adapt=adapt)
+
+
+def load_opened(
+    network: Network, weights: Weights, *, adapt: bool = False, keep_classifier: bool = True
+) -> LoadResult:
+    """Loads what `open_weights` found.
+
+    Raises:
+        WeightsError: They belong to another network, or do not fit.
+    """
+    card = weights.card
+    check_network(card.network, network.spec.name, card.source)
+    return load_state(
+        network,
+        weights.read(),
+        where=card.source,
+        adapt=adapt,
+        optional=card.optional,
+        keep_classifier=keep_classifier,
+    )
 
 
 def load_state(
-    network: Network, state: Mapping[str, Any], *, where: str, adapt: bool = False
+    network: Network,
+    state: Mapping[str, Any],
+    *,
+    where: str,
+    adapt: bool = False,
+    optional: tuple[str, ...] = (),
+    keep_classifier: bool = True,
 ) -> LoadResult:
-    """Loads ``state`` into ``network``, from torchvision's or timm's layout.
+    """Loads ``state`` into ``network``, from our, torchvision's or timm's layout.
+
+    Auxiliary classifiers may be absent from the state or from the network.
 
     Args:
         network: Receives the weights, in place, in its own dtype and on its own device.
         state: Names to tensors.
         where: Where ``state`` comes from, for messages.
-        adapt: Leave the classifier fresh where its shape differs, and fit the first convolution to
+        adapt: Leave classifiers fresh where their shape differs, and fit the first convolution to
             another number of channels: summed for 1, else repeated and rescaled.
+        optional: Prefixes of keys that are not to be used, and may be absent.
+        keep_classifier: Otherwise ``adapt`` leaves classifiers fresh even where they would fit.
 
     Raises:
         WeightsError: Keys or shapes differ; the network is left as it was.
     """
-    own = network.state_dict()
-    state = _rename(network, _tensors(state, where), own)
-    fresh, dropped, adapted = (), (), ()
-    if adapt:
-        fresh, dropped = _free_classifier(network, state, own)
-        adapted = _adapt_input(network, state, own)
-    _check(network, {k: v for k, v in own.items() if k not in fresh}, state, where)
-    network.load_state_dict({**own, **state})
-    return LoadResult(where=where, fresh=fresh, dropped=dropped, adapted=adapted)
+    tensors = _tensors(state, where)
+    fit = fit_state(
+        network, tensors, adapt=adapt, optional=optional, keep_classifier=keep_classifier
+    )
+    if not fit.fits:
+        raise _mismatch(network, fit, tensors, where)
+    network.load_state_dict({**fit.own, **fit.state})
+    return LoadResult(
+        where=where,
+        fresh=tuple(fit.fresh),
+        dropped=tuple(fit.dropped),
+        adapted=tuple(fit.adapted),
+        channels=fit.channels,
+    )
 
 
-def read_state(source: Path | str) -> dict[str, Any]:
-    """The state dict of a file or folder, on the CPU; see `load_weights` for errors."""
-    path = Path(source)
-    if not path.exists():
-        _refuse_absent(str(source))
-    if path.is_dir():
-        path = path / "model.safetensors"
-        if not path.is_file():
-            raise CheckpointError("no weights in the folder", expected=path)
-    return _read_safetensors(path) if path.suffix == ".safetensors" else _read_torch(path)
-
-
-def _refuse_absent(source: str) -> None:
-    if source.startswith(("hf-hub:", "torchvision/", "timm/", "http://", "https://")):
-        raise UsageError(
-            f"weights '{source}' are not on this machine",
-            expected="a local file (.safetensors, .pth, .pt) or folder",
-            fix="Download them first, then give their path",
-        )
-    raise CheckpointError("no such file or folder of weights", received=source)
-
-
-def _read_safetensors(path: Path) -> dict[str, Any]:
-    try:
-        return dict(load_file(path))
-    except (SafetensorError, OSError) as error:
-        raise WeightsError(f"not a safetensors file: {error}", where=path) from error
-
-
-def _read_torch(path: Path) -> dict[str, Any]:
-    _check_torch_file(path)
-    try:
-        with warnings.catch_warnings(action="ignore"):  # torch's about pickle protocols
-            content = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise WeightsError(
-            "the file holds pickled objects, which could run code when loaded",
-            expected="tensors only",
-            where=path,
-            fix="Where you trust it, save network.state_dict() alone, best as safetensors",
-        ) from error
-    except (RuntimeError, EOFError, OSError, KeyError, ValueError) as error:
-        raise WeightsError(
-            "not a file of weights", expected="safetensors or a torch state dict", where=path
-        ) from error
-    for key in WRAPPERS:
-        if isinstance(content, dict) and isinstance(content.get(key), Mapping):
-            return dict(content[key])
-    return content
-
-
-def _check_torch_file(path: Path) -> None:
-    """torch takes whatever is no zip archive for a pickle, a text file too."""
-    with path.open("rb") as file:
-        start = file.read(2)
-    if start[:1] != pickle.PROTO and start != b"PK":
-        raise WeightsError(
-            "not a file of weights", expected="safetensors or a torch state dict", where=path
-        )
+def read_state(source: Path | str) -> Mapping[str, Any]:
+    """The state dict of what `open_weights` finds, on the CPU, in the names of the file."""
+    return open_weights(source).read()
 
 
 def _tensors(state: Any, where: str) -> State:
@@ -171,69 +167,39 @@ def _tensors(state: Any, where: str) -> State:
     return {str(key): value for key, value in state.items()}
 
 
-def _rename(network: Network, state: State, own: State) -> State:
-    """``state`` in the network's layout; batch counters that old files lack are its own."""
-    for prefix in PREFIXES:
-        if all(key.startswith(prefix) for key in state):
-            state = {key.removeprefix(prefix): value for key, value in state.items()}
-    state = {network.translate_key(key): value for key, value in state.items()}
-    weight = f"{network.classifier_name}.weight"
-    if weight in state:  # timm's 1x1 convolutions as classifiers
-        state[weight] = state[weight].flatten(1)
-    counters = {k: v for k, v in own.items() if k.endswith("num_batches_tracked")}
-    return counters | state
-
-
-def _free_classifier(
-    network: Network, state: State, own: State
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Takes a classifier that does not fit out of ``state``: keys left fresh, keys dropped."""
-    prefix = f"{network.classifier_name}."
-    wanted = {key: value.shape for key, value in own.items() if key.startswith(prefix)}
-    given = {key: value.shape for key, value in state.items() if key.startswith(prefix)}
-    if wanted == given:
-        return (), ()
-    for key in given:
-        del state[key]
-    return tuple(wanted), tuple(key for key in given if key not in wanted)
-
-
-def _adapt_input(network: Network, state: State, own: State) -> tuple[str, ...]:
-    """Fits the first convolution to the network's channels so that equal channels respond alike."""
-    key = f"{network.input_name}.weight"
-    weight, shape = state.get(key), own[key].shape
-    if weight is None or weight.ndim != len(shape) or weight.shape[1] == shape[1]:
-        return ()
-    given, channels = weight.shape[1], shape[1]
-    if channels == 1:
-        state[key] = weight.sum(1, keepdim=True)
-    else:
-        state[key] = weight[:, torch.arange(channels) % given] * (given / channels)
-    return (key,)
-
-
-def _check(network: Network, own: State, state: State, where: str) -> None:
-    missing = [key for key in own if key not in state]
-    unexpected = [key for key in state if key not in network.state_dict()]
+def _mismatch(network: Network, fit: Fit, state: State, where: str) -> WeightsError:
+    missing, unexpected = fit.missing, fit.unexpected
     differ = [
-        f"{key} {list(state[key].shape)} instead of {list(own[key].shape)}"
-        for key in own
-        if key in state and state[key].shape != own[key].shape
+        f"{key} {list(fit.state[key].shape)} instead of {list(fit.own[key].shape)}"
+        for key in fit.differing
     ]
-    if not (missing or unexpected or differ):
-        return
     kinds = ((missing, "missing"), (unexpected, "unexpected"), (differ, "of another shape"))
     faults = "; ".join(f"{len(keys)} {kind}: {_first(keys)}" for keys, kind in kinds if keys)
     head = f"{network.classifier_name}."
     only_head = not missing and not unexpected and all(text.startswith(head) for text in differ)
-    raise WeightsError(
+    return WeightsError(
         f"the weights do not fit network '{network.spec.name}' ({faults})",
-        expected=f"{len(own)} keys",
+        expected=f"{len(fit.own)} keys",
         received=len(state),
         where=where,
-        fix="Load with adapt=True for a fresh classifier" if only_head else "",
+        fix="Load with adapt=True for a fresh classifier" if only_head else _advice(network, state),
     )
+
+
+def _advice(network: Network, state: State) -> str:
+    names = likely_networks(state, rank=network.spec.rank)
+    if not names or network.spec.name in names:
+        return ""
+    return f"They fit {' or '.join(names)}: use that network (--network {names[0]})"
 
 
 def _first(names: Sequence[str], count: int = 5) -> str:
     return ", ".join(names[:count]) + (", ..." if len(names) > count else "")
+
+
+def _grouped(keys: Sequence[str], most: int = 6) -> str:
+    """``fc.weight, fc.bias``; of many keys the modules and how many: ``aux1 (9 keys)``."""
+    if len(keys) <= most:
+        return ", ".join(keys)
+    modules = [key.partition(".")[0] for key in keys]
+    return ", ".join(f"{name} ({modules.count(name)} keys)" for name in dict.fromkeys(modules))

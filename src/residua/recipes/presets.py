@@ -76,8 +76,40 @@ def torchvision_v1() -> Recipe:
     )
 
 
+def d2l() -> Recipe:
+    """The text-book run on Fashion-MNIST: "Dive into Deep Learning", one setting for all networks.
+
+    Plain SGD at a constant 0.05, batch 256, 10 epochs, Xavier-uniform weights, pictures enlarged to
+    96 pixels with values from 0 to 1, and nothing else: no momentum, no weight decay, no
+    augmentation. The book's networks as the catalog has them: alexnet, vgg11, nin, googlenet,
+    resnet18, densenet121. It trains on all 60,000 pictures and watches the test split; here a
+    tenth is held out for validation and the test split is read once (--validation-fraction 0
+    trains on all).
+
+    Command: ``residua train fashion-mnist --recipe d2l --network resnet18``
+    Published: resnet18 after 10 epochs: training .997, test .89 to .92.
+    Cost: 2,110 updates of 256; meant for a GPU. On two cores add ``--size 48 48 --epochs 2
+    --limit 1000``, which trains on 1,000 of each class: resnet18 then takes 2.6 minutes of one
+    core (AMD EPYC, bf16) and reaches .787 on test (one seed; alexnet needs ``--size 63 63``).
+    """
+    return Recipe(
+        network=NetworkConfig(network="resnet18", initialisation="xavier", aux=False),
+        data=DataConfig(size=(96, 96), normalise=False),
+        augment=AugmentConfig(crop="none", flip=0.0),
+        training=TrainingConfig(
+            epochs=10,
+            batch_size=256,
+            keep="last",
+            optimizer=OptimizerConfig(
+                optimizer="sgd", lr=0.05, momentum=0.0, nesterov=False, weight_decay=0.0
+            ),
+            schedule=ScheduleConfig(schedule="constant", warmup_epochs=0),
+        ),
+    )
+
+
 PRESETS: Mapping[str, Callable[[], Recipe]] = {
-    recipe.__name__: recipe for recipe in (fast, he2015_cifar, torchvision_v1)
+    recipe.__name__: recipe for recipe in (fast, he2015_cifar, torchvision_v1, d2l)
 }
 
 

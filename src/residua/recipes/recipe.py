@@ -27,18 +27,23 @@ class NetworkConfig:
     """Which network, and what it starts from."""
 
     network: str = "auto"
-    """A name of `residua list networks`; auto takes resnet20 for pictures up to 64 pixels and
-    resnet18 for larger ones."""
+    """A name of `residua list networks`; auto takes that of --start, else resnet20 for pictures up
+    to 64 pixels and resnet18 for larger ones."""
     drop_rate: float = 0.0
-    """Dropout before the classifier."""
+    """Dropout before the classifier; 0 keeps what the network's paper has."""
     drop_path_rate: float = 0.0
     """Stochastic depth: probability of leaving out the deepest block, falling linearly to 0 at the
     first (Huang et al., 2016)."""
+    initialisation: Literal["paper", "xavier"] = "paper"
+    """paper: as the network's paper or package draws its weights; xavier: uniform by fan-in and
+    fan-out (Glorot & Bengio, 2010), as text books do."""
     aux: bool = True
     """Train the auxiliary classifiers of networks that have them (GoogLeNet)."""
     start: str | None = None
-    """Start from these weights: a run folder, a checkpoint, or a .safetensors or .pth file. The
-    classifier is new where the classes differ."""
+    """Start from these weights: a run folder, a checkpoint, a .safetensors or .pth file,
+    torchvision/NETWORK[.TAG], timm/NETWORK[.TAG], or hf-hub:OWNER/NAME. Their mean, std, crop and
+    filter come with them; the classifier is new where the classes differ. Without --network it
+    says the network."""
     recompute: Literal["none", "stages", "layers"] = "none"
     """Save memory by computing activations twice: of whole stages, or of the cheap layers of dense
     networks. The results are the same."""

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from residua.data.dataset import Problem
+    from residua.evaluation.features import Filters, StageMaps
     from residua.evaluation.results import Evaluation
 
 Json: TypeAlias = "str | int | float | bool | Sequence[Json] | Mapping[str, Json] | None"
@@ -77,6 +78,19 @@ class Picture:
     top: tuple[tuple[str, float], ...] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Response:
+    """What a network computes inside for one sample.
+
+    Attributes:
+        picture: The sample and what the network answered.
+        stages: Maps of its stages, from stem to last.
+    """
+
+    picture: Picture
+    stages: Sequence[StageMaps]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SplitCounts:
     """How many samples of each class a split has.
@@ -113,6 +127,8 @@ class ReportContents:
         mistakes: Wrong answers, the most confident first.
         correct: Right answers.
         augmented: Training samples as the network saw them.
+        filters: Of the first convolution.
+        responses: How the stages respond to a few samples.
         splits: Counts for each class.
         problems: Samples that were left out, and why.
     """
@@ -134,6 +150,8 @@ class ReportContents:
     mistakes: Sequence[Picture] = ()
     correct: Sequence[Picture] = ()
     augmented: Sequence[Picture] = ()
+    filters: Filters | None = None
+    responses: Sequence[Response] = ()
     splits: Sequence[SplitCounts] = ()
     problems: Sequence[Problem] = ()
 

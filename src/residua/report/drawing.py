@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from residua.report import plots
+from residua.report import filters, plots
 from residua.report.markup import Html, data_uri, element, number, percent, plural
 from residua.report.plots import DARK, LIGHT, Theme, render
 
@@ -51,6 +51,14 @@ def draw_plots(contents: ReportContents) -> dict[str, Plot]:
         draw = partial(plots.reliability, evaluation=scores)
         alt = f"Accuracy against confidence; expected error {percent(scores.calibration_error)}"
         made.append(Plot(name="reliability", alt=alt, png=render(draw, LIGHT), draw=draw))
+    if contents.filters is not None:
+        draw = partial(filters.filter_plot, filters=contents.filters)
+        alt = f"Filters of {contents.filters.layer}"
+        made.append(Plot(name="filters", alt=alt, png=render(draw, LIGHT), draw=draw))
+    if contents.responses:
+        draw = partial(filters.response_plot, shown=contents.responses)
+        alt = f"Feature maps of {plural(len(contents.responses), contents.noun)}"
+        made.append(Plot(name="features", alt=alt, png=render(draw, LIGHT), draw=draw))
     return {plot.name: plot for plot in made}
 
 

@@ -18,10 +18,11 @@ def gallery(pictures: Sequence[Picture]) -> Html:
     """Cards in a grid; all frames are as high as the highest picture."""
     highest = max(shown_size(*p.values.shape[:2])[0] for p in pictures)
     style = {"class": "gallery", "style": f"--h:{highest}px"}
-    return element("ul", style, *(element("li", None, _card(p)) for p in pictures))
+    return element("ul", style, *(element("li", None, card(p)) for p in pictures))
 
 
-def _card(picture: Picture) -> Html:
+def card(picture: Picture) -> Html:
+    """A picture with its class, what the network answered, and where it comes from."""
     caption = element(
         "figcaption",
         None,

@@ -18,6 +18,7 @@ from residua.files import write_atomically
 from residua.report import facts, plots, scores
 from residua.report.drawing import Plot, draw_plots, plot_element
 from residua.report.gallery import gallery
+from residua.report.learnt import learnt
 from residua.report.markup import Html, element, join, percent, plural
 
 if TYPE_CHECKING:
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
 
 
 def write_report(contents: ReportContents, folder: Path) -> Path:
-    """Writes ``folder/report.html`` and, as far as there is something to plot,
-    ``folder/plots/{curves,confusion,reliability}.png``. Returns the path of the page.
+    """Writes ``folder/report.html`` and returns its path; beside it, as far as there is something
+    to plot, ``plots/{curves,confusion,reliability,filters,features}.png``.
 
     Raises:
         DiskFullError: There is no space left; an earlier report is then intact.
@@ -56,6 +57,9 @@ def _sections(contents: ReportContents, drawn: Mapping[str, Plot]) -> Iterator[_
         yield _Section(anchor="curves", title="Curves", body=body)
     yield from _score_sections(contents, drawn)
     yield from _picture_sections(contents)
+    if contents.filters is not None or contents.responses:
+        body = learnt(contents, drawn)
+        yield _Section(anchor="learnt", title="What the network has learnt", body=body)
     if contents.splits or contents.problems:
         yield _Section(anchor="data", title="Data", body=facts.data_tables(contents))
     if contents.recipe:

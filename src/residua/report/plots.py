@@ -11,7 +11,8 @@ from __future__ import annotations
 import io
 import math
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -95,16 +96,34 @@ def _settings(theme: Theme) -> Any:  # keys are plain names before matplotlib 3.
 
 def render(draw: Callable[[Theme], Figure], theme: Theme) -> bytes:
     """PNG of the figure that ``draw`` makes, whatever style the user has set for matplotlib."""
-    import matplotlib as mpl
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     buffer = io.BytesIO()
-    with mpl.rc_context():
-        mpl.rcdefaults()
-        mpl.rcParams.update(_settings(theme))
+    with _styled(theme):
         # savefig would draw everything twice
         FigureCanvasAgg(draw(theme)).print_png(buffer, metadata={"Software": None})
     return buffer.getvalue()
+
+
+def render_svg(draw: Callable[[Theme], Figure], theme: Theme) -> bytes:
+    """The same as SVG, its text as outlines so that it looks the same everywhere."""
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+
+    buffer = io.BytesIO()
+    with _styled(theme) as settings:
+        settings["svg.hashsalt"] = "residua"  # the same plot is the same file
+        FigureCanvasSVG(draw(theme)).print_svg(buffer, metadata={"Date": None})
+    return buffer.getvalue()
+
+
+@contextmanager
+def _styled(theme: Theme) -> Generator[Any]:
+    import matplotlib as mpl
+
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rcParams.update(_settings(theme))
+        yield mpl.rcParams
 
 
 def _new_figure(width: float, height: float) -> Figure:

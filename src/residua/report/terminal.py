@@ -42,6 +42,12 @@ def curve_chart(
     return _Chart(history=tuple(history), width=width, height=max(height, _LOWEST))
 
 
+def chart_lines(width: int, height: int) -> int:
+    """Lines that `curve_chart` takes: two plots beside or above one another, each with its title
+    and axis."""
+    return (1 if width >= _SIDE_BY_SIDE else 2) * (max(height, _LOWEST) + 2)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Curve:
     name: str

@@ -19,9 +19,11 @@ from residua.data.loader import Loader
 from residua.data.open import open_dataset
 from residua.data.preprocess import Preprocess, training_form
 from residua.errors import DataError
+from residua.evaluation.features import feature_maps
 from residua.evaluation.metrics import log_softmax
+from residua.networks.network import Network
 from residua.recipes.recipe import Recipe
-from residua.report.contents import Picture, ReportContents, SplitCounts
+from residua.report.contents import Picture, ReportContents, Response, SplitCounts
 from residua.run.folder import RunFolder
 from residua.run.store import load_answers
 
@@ -29,9 +31,20 @@ _MISTAKES, _CORRECT, _AUGMENTED = 24, 12, 16
 
 
 def with_pictures(
-    contents: ReportContents, run: RunFolder, recipe: Recipe, checkpoint: Checkpoint
+    contents: ReportContents,
+    run: RunFolder,
+    recipe: Recipe,
+    checkpoint: Checkpoint,
+    network: Network,
 ) -> ReportContents:
     """``contents`` with the pictures and the counts of the data set, which must still be there.
+
+    Args:
+        contents: With the scores.
+        run: Where the answers lie.
+        recipe: Of the run.
+        checkpoint: Its weights.
+        network: The same, in evaluation mode.
 
     Raises:
         DataError: If it is not.
@@ -43,6 +56,7 @@ def with_pictures(
         mistakes=mistakes,
         correct=correct,
         augmented=_augmented(dataset, recipe, checkpoint.preprocess),
+        responses=_responses(dataset, network, checkpoint.preprocess, correct, mistakes),
         splits=_splits(dataset),
         problems=tuple(dataset.reader.problems),
     )
@@ -112,6 +126,31 @@ def _picture(
         probability=float(shares[order[0]]),
         top=tuple((classes[int(i)], float(shares[i])) for i in order),
     )
+
+
+def _responses(
+    dataset: Dataset,
+    network: Network,
+    preprocess: Preprocess,
+    correct: Sequence[Picture],
+    mistakes: Sequence[Picture],
+) -> list[Response]:
+    """The feature maps of a right answer and of the surest mistake, if possible of one class."""
+    wrong = mistakes[:1]
+    right = sorted(correct, key=lambda p: not wrong or p.true != wrong[0].true)[:1]
+    chosen = [*right, *wrong]
+    if not chosen:
+        return []
+    rows = [dataset.table.keys.index(picture.key) for picture in chosen]
+    pixels = [
+        preprocess.on_host(decode(dataset.reader.read(row), where=picture.key))
+        for row, picture in zip(rows, chosen, strict=True)
+    ]
+    maps = feature_maps(network, preprocess.on_device(torch.from_numpy(np.stack(pixels))))
+    return [
+        Response(picture=picture, stages=stages)
+        for picture, stages in zip(chosen, maps, strict=True)
+    ]
 
 
 def _augmented(dataset: Dataset, recipe: Recipe, preprocess: Preprocess) -> list[Picture]:

@@ -14,10 +14,12 @@ import torch
 
 from residua.checkpoint import Checkpoint
 from residua.errors import DataError
+from residua.evaluation.features import first_filters
 from residua.recipes.presets import fast
 from residua.recipes.recipe import Recipe
-from residua.report.contents import EpochRecord, Fact, ReportContents
+from residua.report.contents import Fact, ReportContents
 from residua.report.html import write_report
+from residua.run.chart import chart_point
 from residua.run.folder import RunFolder
 from residua.run.gallery import with_pictures
 from residua.run.start import usable_checkpoint
@@ -45,6 +47,7 @@ def write_run_report(run: RunFolder, terminal: Terminal) -> Path:
     records = MetricsFile(run.metrics).read()
     validation = load_scores(run.evaluations, "validation")
     test = load_scores(run.evaluations, "test")
+    network = checkpoint.network()
     contents = ReportContents(
         title=f"{recipe.network.network} on {_data_name(recipe)}",
         data=_data_name(recipe),
@@ -57,12 +60,13 @@ def write_run_report(run: RunFolder, terminal: Terminal) -> Path:
         facts=_facts(run, recipe, checkpoint, records),
         environment=_environment(run),
         recipe=recipe.to_json(),
-        history=[_history(record) for record in records],
+        history=[chart_point(record) for record in records],
         validation=validation,
         test=test,
+        filters=first_filters(network),
     )
     try:
-        contents = with_pictures(contents, run, recipe, checkpoint)
+        contents = with_pictures(contents, run, recipe, checkpoint, network)
     except (DataError, OSError) as error:
         terminal.warn(f"the report shows no pictures: {error}")
     return write_report(contents, run.report)
@@ -152,17 +156,3 @@ def _environment(run: RunFolder) -> list[Fact]:
         "residua": version("residua"),
     }
     return [Fact(label=label, value=value) for label, value in rows.items() if value]
-
-
-def _history(record: Record) -> EpochRecord:
-    validation = record.validation
-    return EpochRecord(
-        epoch=record.epoch,
-        step=record.step,
-        lr=record.lr,
-        train_loss=record.train.loss,
-        train_accuracy=record.train.accuracy,
-        validation_loss=None if validation is None else validation.loss,
-        validation_accuracy=None if validation is None else validation.accuracy,
-        seconds=record.seconds,
-    )

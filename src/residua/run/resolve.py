@@ -11,6 +11,7 @@ from residua.augment.image import ImageAugment
 from residua.data.dataset import Dataset
 from residua.data.preprocess import Preprocess
 from residua.networks.catalog import get_spec
+from residua.networks.pretrained.source import is_published
 from residua.recipes.recipe import Recipe
 from residua.training.precision import choose_arithmetic
 
@@ -33,7 +34,10 @@ def resolve(
     network, augment = recipe.network, recipe.augment
     if network.network == "auto":
         network = replace(network, network="resnet20" if small else "resnet18")
-    get_spec(network.network)
+    spec = get_spec(network.network)
+    if network.start and not is_published(network.start):
+        start = Path(network.start).expanduser()
+        network = replace(network, start=str(start.resolve() if start.exists() else start))
     if augment.flip is None and dataset.name in _WRITING:
         augment = replace(augment, flip=0.0)
     views = ImageAugment(config=augment, size=preprocess.size, num_classes=0)
@@ -42,7 +46,8 @@ def resolve(
     if Path(path).expanduser().exists():
         path = str(Path(path).expanduser().resolve())  # resuming works from any folder
     optimizer = recipe.training.optimizer
-    optimizer = replace(optimizer, lr=optimizer.peak_lr, weight_decay=optimizer.decay)
+    lr = optimizer.peak_lr * (spec.lr_factor if optimizer.lr is None else 1)
+    optimizer = replace(optimizer, lr=lr, weight_decay=optimizer.decay)
     arithmetic = choose_arithmetic(recipe.training.precision, device)
     return replace(
         recipe,

@@ -24,11 +24,14 @@ from residua.evaluation.predict import predict_split
 from residua.evaluation.results import Predictions
 from residua.losses.classification import balanced_class_weights
 from residua.methods.supervised import Supervised
-from residua.networks.catalog import Spec, create_model
+from residua.networks.catalog import Spec, create_model, get_spec
+from residua.networks.initialise import initialise_xavier
 from residua.networks.network import Network
+from residua.networks.pretrained.card import Origin
+from residua.networks.weights import Weights, WeightsCard, load_opened
 from residua.recipes.recipe import Recipe
 from residua.run.resolve import resolve
-from residua.run.start import load_start
+from residua.run.start import describe_start, keeps_classifier, open_start, preprocess_for
 from residua.run.terminal import Terminal
 from residua.training.config import TrainingConfig
 from residua.training.distributed import Ranks
@@ -49,6 +52,8 @@ class Session:
         dataset: Opened.
         preprocess: Fitted to the training split, or taken from a checkpoint.
         ranks: This process among its peers.
+        start: Weights to start from; None for a fresh or a resumed run.
+        origin: What a resumed run had started from.
     """
 
     recipe: Recipe
@@ -56,6 +61,8 @@ class Session:
     preprocess: Preprocess
     ranks: Ranks
     terminal: Terminal
+    start: Weights | None = None
+    origin: tuple[Origin, ...] = ()
 
     @staticmethod
     def prepare(
@@ -63,9 +70,12 @@ class Session:
         ranks: Ranks,
         *,
         terminal: Terminal,
-        preprocess: Preprocess | None = None,
+        resumed: Checkpoint | None = None,
     ) -> Session:
-        """Opens the data and settles what the recipe leaves open.
+        """Opens the data and the weights to start from, and settles what the recipe leaves open.
+
+        Args:
+            resumed: A checkpoint of this run, which takes the place of weights to start from.
 
         Raises:
             ResiduaError: For data that cannot be trained on, or an unknown network.
@@ -77,14 +87,21 @@ class Session:
             terminal.problem(problem)
         _check_batches(recipe.training, dataset, ranks)
         _check_validation(recipe.training, dataset)
-        preprocess = preprocess or choose_preprocess(dataset, recipe.data)
-        return Session(
+        start = None if resumed is not None else _opened_start(recipe, terminal)
+        if start is not None:
+            recipe = _for_network(recipe, start.card)
+        preprocess = _preprocess(recipe, dataset, start, resumed)
+        session = Session(
             recipe=resolve(recipe, dataset, preprocess, ranks.device),
             dataset=dataset,
             preprocess=preprocess,
             ranks=ranks,
             terminal=terminal,
+            start=start,
+            origin=() if resumed is None else resumed.origin,
         )
+        session.check_size()
+        return session
 
     @property
     def schema(self) -> Schema:
@@ -98,11 +115,24 @@ class Session:
             digest.update(array.tobytes() + b"|")
         return digest.hexdigest()
 
-    def network(self) -> Network:
-        """The network as the recipe says, fresh or from other weights, in training layout."""
+    def check_size(self) -> None:
+        """Raises a `UsageError` where the pictures are too small for the network."""
+        with torch.device("meta"):
+            smallest = self._built().min_size
+        height, width = self.preprocess.size
+        if min(height, width) < smallest:
+            raise UsageError(
+                f"the pictures are too small for network '{self.recipe.network.network}'",
+                expected=f"at least {smallest}x{smallest}",
+                received=f"{height}x{width}",
+                where=self.dataset.name,
+                fix=f"Enlarge them: --size {max(height, smallest)} {max(width, smallest)}",
+            )
+
+    def _built(self) -> Network:
+        """The network as its paper draws its weights."""
         config = self.recipe.network
-        torch.manual_seed(self.recipe.training.seed)
-        network = create_model(
+        return create_model(
             config.network,
             num_classes=self.schema.num_classes,
             in_chans=self.preprocess.channels,
@@ -111,11 +141,19 @@ class Session:
             drop_path_rate=config.drop_path_rate,
             aux=config.aux,
         )
-        if config.start is not None:
-            loaded = load_start(network, config.start, warn=self.terminal.warn)
-            for what, names in (("new", loaded.fresh), ("fitted to the channels", loaded.adapted)):
-                if names:
-                    self.terminal.say(f"start    {what}: {', '.join(names)}")
+
+    def network(self) -> Network:
+        """The network as the recipe says, fresh or from other weights, in training layout."""
+        config = self.recipe.network
+        torch.manual_seed(self.recipe.training.seed)
+        network = self._built()
+        if config.initialisation == "xavier":
+            initialise_xavier(network)
+        if self.start is not None:
+            card = self.start.card
+            keep = keeps_classifier(card, self.schema.classes)
+            loaded = load_opened(network, self.start, adapt=True, keep_classifier=keep)
+            self.terminal.say(f"start    {describe_start(card, self.preprocess, loaded)}")
         network.use_checkpointing(config.recompute)
         return self.on_device(network)
 
@@ -217,7 +255,34 @@ class Session:
             step=trainer.position.step,
             scores={} if best is None else {"validation_accuracy": best.accuracy},
             training=replace(state, values={**state.values, "data": fingerprint}),
+            origin=self.origin if self.start is None else self.start.card.chain,
         )
+
+
+def _opened_start(recipe: Recipe, terminal: Terminal) -> Weights | None:
+    config = recipe.network
+    if config.start is None:
+        return None
+    network = None if config.network == "auto" else get_spec(config.network).name
+    return open_start(config.start, network=network, warn=terminal.warn)
+
+
+def _for_network(recipe: Recipe, card: WeightsCard) -> Recipe:
+    """Where the recipe leaves it open, the network is that of the weights."""
+    config = recipe.network
+    if config.network != "auto" or card.network is None:
+        return recipe
+    return replace(recipe, network=replace(config, network=card.network))
+
+
+def _preprocess(
+    recipe: Recipe, dataset: Dataset, start: Weights | None, resumed: Checkpoint | None
+) -> Preprocess:
+    """That of the checkpoint, of the weights, or of the data."""
+    if resumed is not None:
+        return resumed.preprocess
+    found = None if start is None else preprocess_for(start.card, dataset, recipe.data)
+    return found or choose_preprocess(dataset, recipe.data)
 
 
 def _check_batches(training: TrainingConfig, dataset: Dataset, ranks: Ranks) -> None:

@@ -1,21 +1,28 @@
-"""Starting from what was learnt before: a run, a checkpoint, or a file of weights."""
+"""Starting from what was learnt before: a run, a checkpoint, a file, or published weights."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 from residua import checkpoint as checkpoints
 from residua.checkpoint import Checkpoint
-from residua.errors import CheckpointError, WeightsError
-from residua.networks.network import Network
-from residua.networks.weights import LoadResult, load_state, load_weights
+from residua.data.choose import SMALL
+from residua.data.config import DataConfig
+from residua.data.dataset import Dataset
+from residua.data.preprocess import Interpolation, Preprocess
+from residua.errors import CheckpointError
+from residua.networks.pretrained.card import Inputs
+from residua.networks.weights import LoadResult, Weights, WeightsCard, open_weights
 from residua.run.folder import RunFolder
 
+_IMAGENET_CLASSES = 1000
 
-def usable_checkpoint(
-    folder: RunFolder, *, keep: str = "best", warn: Callable[[str], None]
-) -> Checkpoint:
+Warn = Callable[[str], None]
+
+
+def usable_checkpoint(folder: RunFolder, *, keep: str = "best", warn: Warn) -> Checkpoint:
     """The checkpoint of a run that stands for it: the final one, or while the run is not complete
     the best or the last so far.
 
@@ -35,29 +42,111 @@ def usable_checkpoint(
     raise CheckpointError(f"{folder.root} has no usable checkpoint", fix=verb)
 
 
-def load_start(network: Network, start: str, *, warn: Callable[[str], None]) -> LoadResult:
-    """Loads weights into ``network``; what depends on classes or channels is fresh or adapted.
-
-    Args:
-        start: A run folder, a checkpoint folder, or a .safetensors or .pth file.
+def open_checkpoint(path: Path, *, warn: Warn) -> Checkpoint:
+    """The checkpoint of a run folder or in a checkpoint folder.
 
     Raises:
-        WeightsError: If it belongs to another network.
+        CheckpointError: If there is none.
+    """
+    if (path / "recipe.json").is_file():
+        return usable_checkpoint(RunFolder.open(path), warn=warn)
+    return checkpoints.load(path)
+
+
+def open_start(start: str, *, network: str | None, warn: Warn) -> Weights:
+    """Finds the weights to start from, and what is known about them.
+
+    Args:
+        start: A run folder, a checkpoint folder, or whatever
+            `residua.networks.weights.open_weights` takes.
+        network: What they are for; None for any.
+
+    Raises:
+        UsageError: A name or tag is unknown.
+        WeightsError: They belong to another network, are damaged, or cannot be fetched.
         CheckpointError: If there is nothing to load.
     """
-    source = Path(start)
-    if not source.is_dir():
-        return load_weights(network, start, adapt=True)
-    if (source / "recipe.json").is_file():
-        found = usable_checkpoint(RunFolder.open(source), warn=warn)
+    folder = Path(start).expanduser()
+    described = any((folder / name).is_file() for name in ("config.json", "model.safetensors"))
+    ours = (folder / "checkpoint.json").is_file() or (folder / "recipe.json").is_file()
+    if folder.is_dir() and (ours or not described):
+        found = open_checkpoint(folder, warn=warn)
+        return Weights(card=card_of(found, source=start), read=lambda: found.weights)
+    return open_weights(start, network=network)
+
+
+def card_of(found: Checkpoint, *, source: str) -> WeightsCard:
+    """What is known about the weights of a checkpoint."""
+    preprocess = found.preprocess
+    return WeightsCard(
+        source=source,
+        network=found.spec.name,
+        sha256=found.sha256,
+        inputs=Inputs(
+            size=preprocess.size,
+            resize=preprocess.resize,
+            interpolation=preprocess.interpolation,
+            mean=preprocess.mean,
+            std=preprocess.std,
+        ),
+        classes=found.schema.classes,
+        before=found.origin,
+    )
+
+
+def preprocess_for(card: WeightsCard, dataset: Dataset, config: DataConfig) -> Preprocess | None:
+    """The preprocessing of a run that starts from these weights; None where nothing says theirs.
+
+    Mean, standard deviation, filter and the share that the crop cuts out are those of the weights;
+    for another number of channels the mean of all channels' values serves each. The size is
+    ``config.size``, else theirs. What shall be small is not enlarged to be cropped.
+    """
+    if card.inputs is None:
+        return None
+    channels = dataset.schema.channels if config.channels is None else config.channels
+    inputs = card.inputs.for_channels(channels)
+    size = config.size or inputs.size
+    return Preprocess(
+        size=size,
+        resize=_resize(size, inputs),
+        fit=config.fit,
+        interpolation=cast(Interpolation, inputs.interpolation),
+        channels=channels,
+        mean=inputs.mean if config.normalise else (0.0,) * channels,
+        std=inputs.std if config.normalise else (1.0,) * channels,
+    )
+
+
+def _resize(size: tuple[int, int], inputs: Inputs) -> tuple[int, int]:
+    if max(size) <= SMALL:
+        return size
+    shares = (box / seen for box, seen in zip(inputs.resize, inputs.size, strict=True))
+    height, width = (max(n, round(n * share)) for n, share in zip(size, shares, strict=True))
+    return height, width
+
+
+def keeps_classifier(card: WeightsCard, classes: tuple[str, ...]) -> bool:
+    """Whether a classifier of the right size stands for the right classes, as far as is known."""
+    if not card.classes or card.classes == classes:
+        return True
+    renamed = not set(card.classes) & set(classes)  # ImageNet's folders are called by synsets
+    return renamed and len(card.classes) == _IMAGENET_CLASSES
+
+
+def describe_start(card: WeightsCard, preprocess: Preprocess, loaded: LoadResult) -> str:
+    """One line: source, licence, how pictures enter, what did not load as it was."""
+    name = card.source + (f" ({card.licence})" if card.licence else "")
+    if card.inputs is None:
+        said = "nothing says their mean and std, those of this data are used"
     else:
-        found = checkpoints.load(source)
-    if found.spec.name != network.spec.name:
-        raise WeightsError(
-            "checkpoint of another network",
-            expected=network.spec.name,
-            received=found.spec.name,
-            where=source,
-            fix=f"Use --network {found.spec.name}",
-        )
-    return load_state(network, found.weights, where=start, adapt=True)
+        mean, std = (" ".join(f"{x:.3g}" for x in v) for v in (preprocess.mean, preprocess.std))
+        averaged = len(card.inputs.mean) != preprocess.channels
+        crop, box = (_side(sides) for sides in (preprocess.size, preprocess.resize))
+        said = f"mean {mean}, std {std}" + (" (averaged over the channels)" if averaged else "")
+        said += f", crop {crop} of {box}, {preprocess.interpolation}"
+    return "; ".join((f"{name}, {said}", *loaded.notes))
+
+
+def _side(sides: tuple[int, int]) -> str:
+    height, width = sides
+    return str(height) if height == width else f"{height}x{width}"

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
 from residua.batch import Split
+from residua.run.chart import LiveChart
 from residua.training.meter import Meter
 from residua.training.progress import Display, Observer, Silent
 from residua.training.record import EpochRecord
@@ -37,12 +38,13 @@ class Terminal:
     Args:
         quiet: Say nothing but warnings.
         to_stderr: Keep standard output free, for JSON.
+        chart: Draw loss and accuracy while a network trains, where there is a real terminal.
     """
 
-    def __init__(self, *, quiet: bool = False, to_stderr: bool = False) -> None:
+    def __init__(self, *, quiet: bool = False, to_stderr: bool = False, chart: bool = True) -> None:
         self.console = Console(stderr=to_stderr, quiet=quiet, highlight=False)
-        self._errors = Console(stderr=True, highlight=False)
         self.is_main = True
+        self._chart = chart
         self._left_out: set[str] = set()
         self._bar: Progress | None = None
         self._tasks: dict[str, TaskID] = {}
@@ -62,8 +64,11 @@ class Terminal:
         self.console.print(line, markup=False, soft_wrap=True)
 
     def warn(self, line: str) -> None:
+        """On standard error; where a chart or a bar is live, above it."""
         if self.is_main:
-            self._errors.print(f"warning: {line}", markup=False, soft_wrap=True)
+            # not by a rich console: that would write past the live display, into it
+            printable = line.encode("utf-8", "backslashreplace").decode("utf-8")
+            print(f"warning: {printable}", file=sys.stderr)
 
     def problem(self, problem: Problem) -> None:
         """Names a sample that is left out, once; of many, the first ones."""
@@ -84,7 +89,12 @@ class Terminal:
             return
         if self._bar is None:
             columns = (TextColumn("{task.description}"), BarColumn(24), MofNCompleteColumn())
-            self._bar = Progress(*columns, console=self.console, transient=True)
+            self._bar = Progress(
+                *columns,
+                console=self.console,
+                transient=True,
+                redirect_stderr=sys.stderr.isatty(),  # a log of the errors stays one
+            )
             self._bar.start()
         if what not in self._tasks:
             self._tasks[what] = self._bar.add_task(what, total=total)
@@ -127,14 +137,26 @@ class Terminal:
 
     @contextmanager
     def watching(
-        self, session: Session, sinks: Sequence[Callable[[EpochRecord], None]]
+        self,
+        session: Session,
+        sinks: Sequence[Callable[[EpochRecord], None]],
+        before: Sequence[EpochRecord] = (),
     ) -> Generator[Observer]:
-        """An observer that shows progress and passes each epoch's record to ``sinks``."""
+        """An observer that shows progress and passes each epoch's record to ``sinks``.
+
+        Args:
+            session: The run.
+            sinks: Who writes records down.
+            before: The epochs so far, when a run is resumed.
+        """
         device, epochs = session.ranks.device, session.recipe.training.epochs
         if self.console.quiet:
             yield _Recording(Silent(), sinks)
             return
-        with Display(self.console, epochs=epochs, device=device) as display:
+        chart = LiveChart(before) if self._chart and _is_screen(self.console) else None
+        if chart is not None:
+            sinks = (*sinks, chart.add)
+        with Display(self.console, epochs=epochs, device=device, chart=chart) as display:
             yield _Recording(display, sinks)
 
     def results(self, found: Mapping[Split, Evaluation]) -> None:
@@ -144,6 +166,11 @@ class Terminal:
         for evaluation in found.values():
             for line in summary_lines(evaluation):
                 self.say(line)
+
+
+def _is_screen(console: Console) -> bool:
+    """A terminal in front of somebody; FORCE_COLOR makes rich take a log of CI for one."""
+    return console.is_interactive and not console.is_dumb_terminal and console.file.isatty()
 
 
 class _Recording:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import signal
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import torch.distributed as dist
 
@@ -16,24 +14,18 @@ from residua import checkpoint as checkpoints
 from residua.batch import Split
 from residua.checkpoint import Checkpoint
 from residua.errors import CheckpointError, DataError, InterruptedRunError
-from residua.evaluation.calibration import fit_temperature
 from residua.evaluation.evaluate import evaluate
-from residua.evaluation.predict import describe_device
-from residua.evaluation.results import Evaluation
-from residua.files import write_atomically
 from residua.networks.network import Network
 from residua.recipes.recipe import Recipe
+from residua.run.finish import finish
 from residua.run.folder import RunFolder, next_free, removed_if_empty
-from residua.run.reporting import write_run_report
 from residua.run.session import Session
 from residua.run.setting import setting
-from residua.run.start import usable_checkpoint
-from residua.run.store import save_evaluation
 from residua.run.terminal import Terminal
 from residua.training.distributed import Ranks
 from residua.training.loop import Trainer
 from residua.training.meter import Scores
-from residua.training.record import EpochRecord, MetricsFile, TensorBoard, peak_memory
+from residua.training.record import EpochRecord, MetricsFile, TensorBoard
 from residua.training.stopping import StopRequest
 
 _KEPT_STEPS = 2
@@ -76,8 +68,7 @@ def resume(path: Path, terminal: Terminal) -> RunFolder:
         found = checkpoints.newest(run.checkpoints, "step", training=True, warn=terminal.warn)
         if found is None:
             terminal.warn(f"{path} has no usable checkpoint; starting from the beginning")
-        preprocess = None if found is None else found.preprocess
-        session = Session.prepare(recipe, ranks, terminal=terminal, preprocess=preprocess)
+        session = Session.prepare(recipe, ranks, terminal=terminal, resumed=found)
         trainer = session.trainer()
         if found is not None:
             _restore(session, trainer, found, run)
@@ -147,7 +138,7 @@ def _complete(session: Session, trainer: Trainer, run: RunFolder, terminal: Term
     try:
         _fit(session, trainer, run, terminal)
         try:
-            _finish(session, trainer, run, terminal)
+            finish(session, trainer, run, terminal)
         except KeyboardInterrupt:
             step = trainer.position.step
             raise InterruptedRunError(signal.SIGINT, step=step) from None
@@ -167,7 +158,8 @@ def _fit(session: Session, trainer: Trainer, run: RunFolder, terminal: Terminal)
                 board = TensorBoard(run.tensorboard, resumed_at=trainer.position.step)
                 stack.callback(board.close)
                 sinks.append(board.append)
-        observer = stack.enter_context(terminal.watching(session, sinks))
+        before = MetricsFile(run.metrics).read()
+        observer = stack.enter_context(terminal.watching(session, sinks, before))
         trainer.fit(_validator(session), _saver(session, run), observer, stop)
 
 
@@ -198,101 +190,3 @@ def _saver(session: Session, run: RunFolder) -> Callable[[Trainer], None]:
             checkpoints.prune(run.checkpoints, "best", keep=1)
 
     return save
-
-
-# ---- the end ------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, kw_only=True)
-class Summary:
-    """summary.json: what a run was and what came out of it."""
-
-    network: str
-    data: str
-    task: str
-    seed: int
-    epochs: int
-    steps: int
-    seconds: float
-    samples_per_second: float
-    peak_memory_bytes: int
-    parameters: int
-    device: str
-    weights: str
-    train: dict[str, Any] | None
-    validation: dict[str, Any] | None
-    test: dict[str, Any] | None
-
-
-def _finish(session: Session, trainer: Trainer, run: RunFolder, terminal: Terminal) -> None:
-    """Chooses the weights by validation, calibrates them there, reads the test split once."""
-    chosen = _chosen(session, run, trainer, terminal)
-    network = session.on_device(chosen.network())
-    temperature: float | None = None
-    found: dict[Split, Evaluation] = {}
-    for split in (Split.VALIDATION, Split.TEST):
-        if not len(session.dataset.rows(split)):
-            continue
-        predictions = session.predict(network, session.loader(split))
-        if split is Split.VALIDATION:
-            temperature = fit_temperature(predictions.logits, predictions.labels)
-        found[split] = evaluate(
-            predictions, session.schema.classes, split.value, temperature=temperature
-        )
-        if session.ranks.is_main:
-            save_evaluation(run.evaluations, found[split], predictions)
-    if session.ranks.is_main:
-        final = replace(
-            chosen,
-            temperature=temperature,
-            scores={split.value: _short(scores) for split, scores in found.items()},
-        )
-        checkpoints.save(final, run.final)
-        _write_summary(session, trainer, chosen, run, found)
-        terminal.results(found)
-        terminal.say(f"report   {write_run_report(run, terminal)}")
-    session.ranks.barrier()
-
-
-def _chosen(session: Session, run: RunFolder, trainer: Trainer, terminal: Terminal) -> Checkpoint:
-    """The weights that stand for the run, the same on all ranks."""
-    session.ranks.barrier()  # the main rank has saved them
-    return usable_checkpoint(run, keep=session.recipe.training.keep, warn=terminal.warn)
-
-
-def _write_summary(
-    session: Session,
-    trainer: Trainer,
-    chosen: Checkpoint,
-    run: RunFolder,
-    found: dict[Split, Evaluation],
-) -> None:
-    records = MetricsFile(run.metrics).read()
-    recipe = session.recipe
-    seconds = sum(record.seconds for record in records)
-    seen = sum(record.train.n for record in records)
-    scores = {split: _short(evaluation) for split, evaluation in found.items()}
-    summary = Summary(
-        network=recipe.network.network,
-        data=recipe.data.path,
-        task=session.schema.task.value,
-        seed=recipe.training.seed,
-        epochs=len(records),
-        steps=trainer.position.step,
-        seconds=seconds,
-        samples_per_second=seen / max(seconds, 1e-9),
-        peak_memory_bytes=peak_memory(session.ranks.device),
-        parameters=sum(p.numel() for p in trainer.method.network.parameters()),
-        device=describe_device(session.ranks.device, session.arithmetic.dtype),
-        weights=f"step {chosen.step}",
-        train=asdict(records[-1].train) if records else None,
-        validation=scores.get(Split.VALIDATION),
-        test=scores.get(Split.TEST),
-    )
-    write_atomically(run.summary, json.dumps(asdict(summary), indent=1) + "\n")
-
-
-def _short(evaluation: Evaluation) -> dict[str, Any]:
-    names = ("loss", "accuracy", "accuracy_ci95", "n", "macro_f1", "top5", "calibration_error")
-    values = asdict(evaluation)
-    return {name: values[name] for name in names}

@@ -18,7 +18,7 @@ class OptimizerConfig:
     """SGD with Nesterov momentum, AdamW (Loshchilov & Hutter, 2019) or LAMB (You et al., 2020)."""
     lr: float | None = None
     """Peak learning rate for a batch of `batch_size`; by default sgd 0.1, adamw 0.001,
-    lamb 0.005."""
+    lamb 0.005, and a tenth of it for networks without batch normalisation and for VGG."""
     momentum: float = 0.9
     """Momentum of SGD; beta 1 of the others."""
     nesterov: bool = True

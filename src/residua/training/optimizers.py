@@ -21,7 +21,7 @@ def parameter_groups(network: Network, config: OptimizerConfig) -> list[dict[str
     Weights decay; norms and biases (everything with at most one dimension) only with
     ``decay_norms``. With ``layer_decay`` below 1 each stage of the network learns at that share of
     the next deeper one's rate, the head at the full one (Clark et al., "ELECTRA", 2020, section
-    3). Frozen parameters (``requires_grad`` false) are left out.
+    3), and so do auxiliary classifiers. Frozen parameters (``requires_grad`` false) are left out.
 
     Returns:
         A dict a group with ``params`` (name and tensor), ``lr``, ``base_lr`` (what schedules
@@ -59,6 +59,8 @@ def _learning_rate_scales(network: Network, layer_decay: float) -> dict[nn.Param
         for module in stage.modules
         for parameter in module.parameters()
     }
+    for auxiliary in network.auxiliary_names:
+        scales |= dict.fromkeys(network.get_submodule(auxiliary).parameters(), 1.0)
     missing = [name for name, parameter in network.named_parameters() if parameter not in scales]
     assert not missing, f"parameters in no stage of {type(network).__name__}: {missing}"
     return scales

@@ -47,6 +47,11 @@ class NetworkSpec:
         return ""
 
     @property
+    def lr_factor(self) -> float:
+        """Learning rate that the network bears, in shares of what is usual for an optimizer."""
+        return 1.0
+
+    @property
     def has_auxiliary(self) -> bool:
         """Whether classifiers branch off before the end, for training alone."""
         return False
