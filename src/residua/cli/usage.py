@@ -21,8 +21,8 @@ def usage_error(box: str, *, verb: str) -> UsageError:
         lines = zip(fault, indents, strict=True)
         names = [line.strip() for line, indent in lines if indent == indents[0] + 4]
         text = f"missing: {', '.join(names)}"
-    near = [flag for part in rest for line in part for flag in _FLAG.findall(line)[:1]]
-    near = [flag for flag in dict.fromkeys(near) if flag != "--help" and flag not in text]
+    found = [_FLAG.match(line.strip()) for part in rest for line in part]
+    near = list(dict.fromkeys(match[0] for match in found if match))
     meant = f"Did you mean {' or '.join(near[:3])}? " if near and "nrecognized" in text else ""
     return UsageError(text[:1].lower() + text[1:], fix=f"{meant}All options: residua {verb} --help")
 

@@ -69,7 +69,9 @@ def _batch_norm(
     eps: float,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The output, and the statistics that backward takes: means and inverse deviations."""
-    if training or mean is None or not x.is_meta or x.shape[1:2] != mean.shape:
+    if training or mean is None or not x.is_meta:
+        return NotImplemented
+    if x.shape[1:2] != mean.shape or x.dtype != mean.dtype:
         return NotImplemented
     return _like(x), _like(mean), _like(mean)
 

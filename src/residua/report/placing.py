@@ -87,9 +87,10 @@ def place_labels(
 ) -> list[Box | None]:
     """A box for each disc's label of (width, height), near its disc and inside ``bounds``.
 
-    Boxes overlap neither discs nor each other, and the lines from discs to their boxes cross
-    neither boxes nor each other, nor the middle of other discs. Each is put where it is nearest to
-    its disc, in several orders, of which the best one counts. None is a label that fits nowhere.
+    Boxes overlap neither discs nor each other, and the lines from discs to their boxes cross no
+    box; where it can be, they cross neither each other nor the middle of other discs. Each is put
+    where it is nearest to its disc, in several orders, of which the best one counts. None is a
+    label that fits nowhere.
     """
     best: list[Box | None] = []
     least = math.inf, math.inf
@@ -129,11 +130,15 @@ def _placed_in(
     placed: list[Box | None] = [None] * len(discs)
     boxes: list[Box] = []
     lines: list[Line] = []
-    for index in order:
-        disc = discs[index]
-        for box in _candidates(disc, sizes[index], gap):
-            line = (disc.x, disc.y), box.nearest(disc.x, disc.y)
-            if bounds.contains(box) and _is_free(box, line, disc, discs, boxes, lines):
+    for tidy in (True, False):  # rather an untidy line than no label
+        for index in order:
+            disc = discs[index]
+            for box in () if placed[index] else _candidates(disc, sizes[index], gap):
+                line = (disc.x, disc.y), box.nearest(disc.x, disc.y)
+                if not bounds.contains(box) or not _is_free(box, line, discs, boxes, lines):
+                    continue
+                if tidy and _is_untidy(line, disc, discs, lines):
+                    continue
                 placed[index] = box
                 boxes.append(box)
                 lines.append(line)
@@ -142,19 +147,18 @@ def _placed_in(
 
 
 def _is_free(
-    box: Box,
-    line: Line,
-    disc: Disc,
-    discs: Sequence[Disc],
-    boxes: Sequence[Box],
-    lines: Sequence[Line],
+    box: Box, line: Line, discs: Sequence[Disc], boxes: Sequence[Box], lines: Sequence[Line]
 ) -> bool:
     return not (
         any(box.overlaps(other) or other.is_crossed(*line) for other in boxes)
         or any(box.touches(other) for other in discs)
-        or any(box.is_crossed(*other) or _cross(line, other) for other in lines)
-        or any(_hits(line, other) for other in discs if other != disc)
+        or any(box.is_crossed(*other) for other in lines)
     )
+
+
+def _is_untidy(line: Line, disc: Disc, discs: Sequence[Disc], lines: Sequence[Line]) -> bool:
+    crossing = any(_cross(line, other) for other in lines)
+    return crossing or any(_hits(line, other) for other in discs if other != disc)
 
 
 def _cross(first: Line, second: Line) -> bool:

@@ -82,7 +82,7 @@ def scatter(theme: Theme, points: Sequence[Point]) -> Figure:
 
     panels = _by_data(points)
     crowd = max(map(len, panels.values()))
-    height = 4.2 if crowd < 12 else 6.8
+    height = 4.2 if crowd < 12 else 7.2
     figure = Figure(figsize=(1.2 + 5.6 * len(panels), height), layout="constrained")
     axes = figure.subplots(1, len(panels), squeeze=False)[0]
     styles = _styles(theme, points)
@@ -138,7 +138,7 @@ def _draw_panel(
     ax.set_xlim(low / 2.2, high * 2.2)
     lows, highs = min(p.top1 for p in points), max(p.top1 for p in points)
     margin = max(0.5, 0.12 * (highs - lows))
-    ax.set_ylim(lows - margin, highs + margin)
+    ax.set_ylim(lows - margin, highs + 1.4 * margin)  # most names are at the top
     _count_axis(ax)
 
 
