@@ -18,7 +18,9 @@ def fast() -> Recipe:
     SGD with Nesterov momentum, one cycle of warm-up and cosine, label smoothing, averaged weights,
     shifts and flips for small pictures, random-resized crops for larger ones.
 
-    Command: ``residua train digits``
+    Command: ``residua train fashion-mnist --network resnet20 --epochs 12 --padding 2``
+    Cost: about 15 minutes on two cores of an AMD EPYC (72 s an epoch, bf16).
+    Expected: 93 % on the test split (docs/tutorial-textbook.md).
     """
     return Recipe(
         method=SupervisedConfig(label_smoothing=0.1),
@@ -34,7 +36,8 @@ def he2015_cifar() -> Recipe:
 
     Command: ``residua train cifar10 --recipe he2015_cifar --network resnet20``
     Published: error 8.75 % (resnet20), 6.97 % (resnet56), 6.43 % (resnet110).
-    Cost: 182 epochs of the 45,000 pictures that validation leaves.
+    Cost: 182 epochs of the 45,000 pictures that validation leaves; for resnet20 about 4 hours on
+    two cores, going by the 750 pictures/s measured at 28x28. Not run in full.
     """
     return Recipe(
         network=NetworkConfig(network="resnet20"),
@@ -60,6 +63,7 @@ def torchvision_v1() -> Recipe:
 
     Command: ``residua train path/to/imagenet --recipe torchvision_v1 --network resnet50``
     Published: top-1 69.76 % (resnet18), 76.13 % (resnet50), 77.62 % (resnext50_32x4d).
+    Cost: 90 epochs of 1.28 million pictures, for GPUs. Not run in full.
     """
     return Recipe(
         data=DataConfig(size=(224, 224)),
