@@ -43,9 +43,11 @@ class Schema:
         modality: Kind of sample; fixes how many dimensions follow the channels.
         task: What is to be predicted.
         channels: Channels of a sample.
-        classes: Class names; a label is a position in this tuple.
+        classes: Class names; a label is a position in this tuple. For regression the names of the
+            quantities, for CTC those of the tokens (without the blank).
         rate: Samples per second, for signals and sound.
         channel_names: One name a channel, where the source has them.
+        units: One unit a channel (mV, km/h), where the source has them.
     """
 
     modality: Modality
@@ -54,10 +56,16 @@ class Schema:
     classes: tuple[str, ...] = ()
     rate: float | None = None
     channel_names: tuple[str, ...] = ()
+    units: tuple[str, ...] = ()
 
     @property
     def num_classes(self) -> int:
         return len(self.classes)
+
+    @property
+    def num_outputs(self) -> int:
+        """What the network gives: one number a class, and with CTC one more, first, for blank."""
+        return self.num_classes + (self.task is Task.CTC)
 
     @property
     def rank(self) -> int:
@@ -73,7 +81,8 @@ class Sample:
         id: 63-bit hash of ``key``; all randomness that concerns the sample derives from it.
         key: Where it comes from, unique in the data set and stable: ``train/cat/1.jpg``,
             ``part-0.parquet#17``.
-        values: uint8 ``[c, h, w]`` for pictures.
+        values: uint8 ``[c, h, w]`` for pictures, float32 ``[c, t]`` for signals and sound, uint8
+            ``[1, t]`` for text.
         label: Class index, -1 without a label.
         aspect: Width over height of the source divided by that of ``values``; not 1 where
             the whole picture was squashed into a storage size.
@@ -91,11 +100,16 @@ class Batch:
     """Samples side by side.
 
     Attributes:
-        inputs: ``[b, c, h, w]`` or ``[b, c, t]``: uint8 as loaded, float once they are views.
-        targets: int64 ``[b]`` class indices, or float ``[b, k]`` class probabilities once mixed.
+        inputs: ``[b, c, h, w]`` or ``[b, c, t]``: as loaded (uint8 pictures and text, float32 signals
+            and sound), float once they are views.
+        targets: int64 ``[b]`` class indices, or float ``[b, k]`` class probabilities once mixed;
+            float32 ``[b, k]`` for multi-label (0 or 1) and regression; int64 ``[b, s]`` tokens for
+            CTC, from 0, padded with -1.
         ids: int64 ``[b]`` sample ids.
         aspects: float32 ``[b]``, see `Sample.aspect`; None where it is 1 for all.
-        lengths: int64 ``[b]`` valid steps along time; None where all are full.
+        lengths: int64 ``[b]`` valid steps along the last axis; what lies behind them is padding, of
+            any value. None where all are full.
+        target_lengths: int64 ``[b]`` tokens of each target, for CTC.
         repeats: int64 ``[b]`` how often the sample came before in this epoch (balanced sampling,
             repeated augmentation), so that each time draws differently; None where all are 0.
     """
@@ -106,6 +120,7 @@ class Batch:
     aspects: torch.Tensor | None = None
     lengths: torch.Tensor | None = None
     repeats: torch.Tensor | None = None
+    target_lengths: torch.Tensor | None = None
 
     def __len__(self) -> int:
         return self.inputs.shape[0]
@@ -124,4 +139,5 @@ class Batch:
             aspects=move(self.aspects),
             lengths=move(self.lengths),
             repeats=move(self.repeats),
+            target_lengths=move(self.target_lengths),
         )

@@ -12,6 +12,9 @@ from residua.errors import UsageError
 Fit = Literal["crop", "squash", "pad"]
 CacheMode = Literal["auto", "always", "never"]
 
+Standardise = Literal["sample", "train", "none"]
+Missing = Literal["interpolate", "zero", "refuse"]
+
 _LARGEST = 8192
 
 
@@ -56,6 +59,44 @@ class DataConfig:
         self._require("channels", self.channels in (None, 1, 3), "1 (grey) or 3 (colour)")
         self._require("limit", self.limit is None or self.limit >= 1, ">= 1")
         self._require("workers", (self.workers or 0) >= 0, ">= 0")
+
+    def _require(self, name: str, holds: bool, expected: str) -> None:
+        if not holds:
+            raise UsageError(f"wrong {name}", expected=expected, received=getattr(self, name))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeriesConfig:
+    """How signals, sound and text become the network's input. Pictures have none of it."""
+
+    rate: float | None = None
+    """Samples per second to which all are resampled; by default what most of the data has."""
+    length: int | None = None
+    """Steps that the network sees at most: what is longer is cut, evenly on both sides; what is
+    shorter is padded, and the padding changes no answer. By default all of it."""
+    standardise: Standardise | None = None
+    """Subtract mean and divide by standard deviation: each sample's own (sample), those of the
+    training split (train), or not at all; by default sample for signals, train for sound."""
+    missing: Missing = "interpolate"
+    """What missing values become: a line between their neighbours, zero, or an error."""
+    mels: int = 64
+    """Mel bands of sound."""
+    window_ms: float = 25.0
+    """Length of a window of sound, in milliseconds."""
+    hop_ms: float = 10.0
+    """Distance of windows of sound, in milliseconds."""
+    frequencies: tuple[float, float] | None = None
+    """Lowest and highest frequency of the mel bands, in Hz; by default from 20 to half the rate."""
+
+    def check(self) -> None:
+        """Raises `UsageError` for the first value that is out of its range."""
+        self._require("rate", self.rate is None or self.rate > 0, "above 0")
+        self._require("length", self.length is None or self.length >= 1, ">= 1")
+        self._require("mels", 1 <= self.mels <= 512, "1 to 512")
+        self._require("window_ms", self.window_ms > 0, "above 0")
+        self._require("hop_ms", 0 < self.hop_ms <= self.window_ms, "above 0, at most window_ms")
+        low, high = self.frequencies or (0.0, 1.0)
+        self._require("frequencies", 0 <= low < high, "0 <= lowest < highest")
 
     def _require(self, name: str, holds: bool, expected: str) -> None:
         if not holds:

@@ -20,8 +20,9 @@ from residua.batch import Schema, Split
 from residua.errors import DataError
 from residua.files import hash64
 
-Raw = bytes | npt.NDArray[np.uint8]
-"""An encoded file, or pixels that need no decoding: uint8 ``[h, w]`` or ``[h, w, 3]``."""
+Raw = bytes | npt.NDArray[np.uint8] | npt.NDArray[np.float32]
+"""An encoded file, or what needs no decoding: pixels, uint8 ``[h, w]`` or ``[h, w, 3]``; a signal,
+float32 ``[c, t]`` with NaN where a value is missing; text, uint8 ``[t]``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +40,9 @@ class Table:
     Attributes:
         keys: ``n`` unique and stable names: ``train/cat/1.jpg``, ``part-0.parquet#17``.
         labels: int64 ``[n]`` class indices, -1 where there is none.
+        values: float32 ``[n, k]`` targets of multi-label classification (0 or 1) and regression; NaN
+            where there is none. None for other tasks.
+        tokens: ``n`` target sequences for CTC, as positions in `Schema.classes`, or None.
         splits: ``n`` official splits, None where the source names none.
         groups: ``n`` names of what must not be torn apart (patient, speaker), or None.
     """
@@ -47,6 +51,8 @@ class Table:
     labels: npt.NDArray[np.int64]
     splits: Sequence[Split | None]
     groups: Sequence[str] | None = None
+    values: npt.NDArray[np.float32] | None = None
+    tokens: Sequence[tuple[int, ...]] | None = None
 
     def __len__(self) -> int:
         return len(self.keys)
