@@ -80,7 +80,7 @@ class Draws:
         if not shape:
             return mix64(per_sample)
         counters = torch.arange(math.prod(shape), dtype=torch.int64, device=self.ids.device)
-        return mix64(per_sample[:, None] + counters * _GAMMA).view(-1, *shape)
+        return mix64(per_sample[:, None] + counters * _GAMMA).view(len(self.ids), *shape)
 
     def uniform(self, stream: str, *shape: int, low: float = 0.0, high: float = 1.0) -> Tensor:
         """float32 ``[b, *shape]`` in [low, high), from the top 24 bits."""

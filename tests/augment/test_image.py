@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from residua.augment import erasing, geometry, policies
 from residua.augment.config import AugmentConfig
-from residua.augment.image import ImageAugment, draws_for
+from residua.augment.draws import draws_for
+from residua.augment.image import ImageAugment
 from residua.augment.where import apply_to_all
 from residua.batch import Batch
 

@@ -8,6 +8,7 @@ from scipy import stats
 
 from residua.augment import mixing
 from residua.augment.config import AugmentConfig
+from residua.errors import UsageError
 from residua.random import Draws
 
 few = settings(max_examples=15, deadline=None)
@@ -121,3 +122,97 @@ def test_one_sample_alone_stays_as_it_is() -> None:
     mixed, targets = mixing.mix(images, torch.tensor([2]), draws(1), config, num_classes=4)
     assert torch.equal(mixed, images)
     assert targets.tolist() == [[0.0, 0.0, 1.0, 0.0]]
+
+
+def series(lengths: list[int], *middle: int) -> torch.Tensor:
+    """Sample i holds i + 1 on its own steps and NaN behind them, ``[b, *middle, t]``."""
+    inputs = torch.full((len(lengths), *middle, max(lengths)), torch.nan)
+    for i, n in enumerate(lengths):
+        inputs[i, ..., :n] = i + 1
+    return inputs
+
+
+@given(
+    lengths=st.lists(st.integers(1, 40), min_size=2, max_size=9),
+    middle=st.sampled_from([(1,), (3,), (1, 5)]),
+    options=st.sampled_from([{"mixup": 0.8}, {"cutmix": 1.0}, {"mixup": 0.8, "cutmix": 1.0}]),
+    seed=st.integers(0, 1000),
+)
+@settings(max_examples=40, deadline=None)
+def test_along_time_targets_are_the_shares_of_valid_steps(lengths, middle, options, seed) -> None:
+    b = len(lengths)
+    inputs, own = series(lengths, *middle), draws(b, seed)
+    config = AugmentConfig(**options, mix_probability=0.9)
+    mixed, targets = mixing.mix(
+        inputs,
+        torch.arange(b),
+        own,
+        config,
+        num_classes=b,
+        axes="time",
+        lengths=torch.tensor(lengths),
+    )
+    partners = mixing.draw_partners(own).tolist()
+    torch.testing.assert_close(targets.sum(dim=1), torch.ones(b))
+    for i, (n, partner) in enumerate(zip(lengths, partners, strict=True)):
+        steps = mixed[i, ..., :n].double()
+        assert (steps == steps[(0,) * len(middle)]).all(), "channels and bands are mixed alike"
+        steps = steps[(0,) * len(middle)]
+        # What is i + 1 + share (partner - i) tells its share.
+        foreign = (steps - (i + 1)) / (partner - i)
+        assert (foreign[lengths[partner] :].abs() < 1e-6).all()
+        assert targets[i, i].item() == pytest.approx(1 - foreign.mean().item(), abs=1e-5)
+        if "mixup" not in options:
+            places = foreign.nonzero()[:, 0]
+            assert ((foreign == 0) | (foreign == 1)).all()
+            assert len(places) == 0 or places[-1] - places[0] == len(places) - 1, "one segment"
+
+
+def test_a_segment_has_the_share_that_was_drawn_where_no_end_cuts_it_off() -> None:
+    b, n = 4000, 200
+    own = mixing.draw_beta(draws(b), "mix.cutmix", 1.0)
+    inside = mixing.segments(draws(b), own, torch.full((b,), n), 230)
+    share, centre = inside[:, :n].sum(dim=1) / n, draws(b).uniform("mix.centre", 2)[:, 0]
+    inner = (centre - (1 - own) / 2 > 0) & (centre + (1 - own) / 2 < 1)
+    assert inner.sum() > 500
+    assert (share - (1 - own))[inner].abs().max() < 0.6 / n + 1e-4
+    assert (share - (1 - own)).max() < 0.6 / n + 1e-4
+
+
+def test_along_time_lengths_of_none_are_full_ones() -> None:
+    inputs = torch.randn(6, 2, 30, generator=torch.Generator().manual_seed(0))
+    config = AugmentConfig(mixup=1.0, cutmix=1.0)
+    arguments = (inputs, torch.arange(6), draws(6), config)
+    none = mixing.mix(*arguments, num_classes=6, axes="time")
+    full = mixing.mix(*arguments, num_classes=6, axes="time", lengths=torch.full((6,), 30))
+    assert torch.equal(none[0], full[0])
+    assert torch.equal(none[1], full[1])
+
+
+def test_numbers_are_mixed_and_unknown_ones_stay_with_their_sample() -> None:
+    b = 40
+    values = torch.randn(b, 3, generator=torch.Generator().manual_seed(0))
+    values[7, 1] = torch.nan
+    config = AugmentConfig(mixup=1.0, mix_probability=0.5)
+    inputs = torch.randn(b, 1, 9, generator=torch.Generator().manual_seed(1))
+    mixed, targets = mixing.mix(inputs, values, draws(b), config, num_classes=3, axes="time")
+    partners = mixing.draw_partners(draws(b))
+    whole = (mixed == inputs).all(dim=(1, 2))
+    assert 5 < whole.sum() < 35
+    assert torch.equal(targets[whole].nan_to_num(99), values[whole].nan_to_num(99))
+    own = ((mixed - inputs[partners]) / (inputs - inputs[partners])).median(dim=2).values
+    expected = own * values + (1 - own) * values[partners]
+    torch.testing.assert_close(targets[~whole], expected[~whole], rtol=0, atol=1e-3, equal_nan=True)
+
+
+def test_sequences_of_tokens_are_refused() -> None:
+    config = AugmentConfig(cutmix=1.0)
+    with pytest.raises(UsageError, match="cutmix cannot mix sequences of tokens"):
+        mixing.mix(
+            series([4, 5], 1),
+            torch.tensor([[0], [1]]),
+            draws(2),
+            config,
+            num_classes=3,
+            axes="time",
+        )

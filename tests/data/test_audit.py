@@ -18,6 +18,7 @@ from residua.data.dataset import Dataset, Problem, Raw, Table
 from residua.data.duplicates import exact_groups, near_pairs
 from residua.data.fingerprints import Fingerprints, take_fingerprints
 from residua.data.open import open_dataset
+from residua.data.picture_prints import PicturePrints
 from residua.errors import DataError
 
 
@@ -270,11 +271,11 @@ def test_progress_ends_with_all_pictures_and_threads_change_nothing():
 def prints_of(thumbnails: np.ndarray) -> Fingerprints:
     n = len(thumbnails)
     return Fingerprints(
+        kind=PicturePrints(),
         readable=np.ones(n, dtype=bool),
-        sizes=np.full((n, 2), 16, dtype=np.int32),
         digests=np.array([bytes(each.tobytes()[:16]) for each in thumbnails], dtype="V16"),
-        thumbnails=thumbnails,
-        modes={"L": n},
+        thumbnails=thumbnails.reshape(n, -1),
+        facts=np.zeros(n, dtype=PicturePrints.facts),
         problems=(),
     )
 
@@ -304,7 +305,9 @@ def test_the_most_similar_picture_is_that_of_all_correlations(monkeypatch):
     schema = Schema(modality=Modality.IMAGE, channels=1, classes=("a", "b"))
     reader = MemoryReader(pictures=list(pixels), table=table, schema=schema)
     held_out, training = np.arange(40, 60), np.arange(40)
-    pairs, limit = near_pairs(reader, take_fingerprints(reader), held_out, training, -1.0)
+    pairs, limit = near_pairs(
+        reader, take_fingerprints(reader, PicturePrints()), held_out, training, -1.0
+    )
     all_of_them = np.corrcoef(pixels.reshape(60, -1).astype(np.float64))[40:, :40]
     assert limit == -1
     assert [pair.training for pair in pairs] == all_of_them.argmax(1).tolist()

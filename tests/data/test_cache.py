@@ -16,12 +16,13 @@ from residua.data import cache as cache_module
 from residua.data.cache import DecodedCache, free_bytes, records_key
 from residua.data.config import DataConfig
 from residua.data.open import open_dataset
-from residua.data.preprocess import Preprocess, evaluation_form, training_form
+from residua.data.choose import evaluation_form, training_form
+from residua.data.image_preprocess import ImagePreprocess
 from residua.data.records import load_records
 from residua.data.stream import StreamStorage
 from residua.errors import DataError, DiskFullError, FormatError, UnreadableSampleError
 
-PREPROCESS = Preprocess(size=(12, 10), resize=(12, 10))
+PREPROCESS = ImagePreprocess(size=(12, 10), resize=(12, 10))
 FORM = evaluation_form(PREPROCESS)
 
 
@@ -64,10 +65,10 @@ def test_gathers_what_decoding_gives_in_any_order_and_with_repetitions(dataset, 
     wanted = np.random.default_rng(1).choice(rows, 50)
     found = storage.gather(wanted)
     assert found.ok.all()
-    assert found.aspects is None
-    assert found.values.dtype == torch.uint8
+    assert found.stack.aspects is None
+    assert found.stack.values.dtype == torch.uint8
     expected = np.stack([decoded_by_hand(dataset, tmp_path, row) for row in wanted])
-    np.testing.assert_array_equal(found.values.numpy(), expected)
+    np.testing.assert_array_equal(found.stack.values.numpy(), expected)
 
 
 def test_the_second_opening_decodes_nothing(dataset, monkeypatch):
@@ -77,18 +78,18 @@ def test_the_second_opening_decodes_nothing(dataset, monkeypatch):
     assert cache.exists()
     monkeypatch.setattr(cache_module, "scan_decoded", lambda *_, **__: pytest.fail("decoded"))
     again = DecodedCache(dataset.reader, rows_of(dataset), FORM).open()
-    assert torch.equal(again.gather(rows_of(dataset)).values, first.values)
+    assert torch.equal(again.gather(rows_of(dataset)).stack.values, first.stack.values)
 
 
 def test_whole_pictures_come_with_their_aspect(dataset):
-    form = training_form(Preprocess(size=(80, 80), resize=(80, 80)), crop="resized")
+    form = training_form(ImagePreprocess(size=(80, 80), resize=(80, 80)), crop="resized")
     rows = rows_of(dataset)
     cached = DecodedCache(dataset.reader, rows, form).open().gather(rows[::-1])
     streamed = StreamStorage(dataset.reader, dataset.table.keys, form).gather(rows[::-1])
-    assert torch.equal(cached.values, streamed.values)
-    assert torch.equal(cached.aspects, streamed.aspects)
-    assert cached.aspects.dtype == torch.float32
-    assert cached.aspects.std() > 0.1
+    assert torch.equal(cached.stack.values, streamed.stack.values)
+    assert torch.equal(cached.stack.aspects, streamed.stack.aspects)
+    assert cached.stack.aspects.dtype == torch.float32
+    assert cached.stack.aspects.std() > 0.1
 
 
 def test_progress_ends_at_the_number_of_samples(dataset):
@@ -110,9 +111,9 @@ def test_what_changes_the_pixels_changes_the_key(dataset, tmp_path, change):
         Image.new("RGB", (40, 40)).save(path)
         dataset = reopened(tmp_path)
     elif change == "size":
-        form = evaluation_form(Preprocess(size=(10, 10), resize=(12, 10)))
+        form = evaluation_form(ImagePreprocess(size=(10, 10), resize=(12, 10)))
     elif change == "fit":
-        form = evaluation_form(Preprocess(size=(12, 10), resize=(12, 10), fit="pad"))
+        form = evaluation_form(ImagePreprocess(size=(12, 10), resize=(12, 10), fit="pad"))
     else:
         rows = rows[1:]
     assert records_key("decoded", dataset.reader, rows, form) != before
@@ -120,7 +121,7 @@ def test_what_changes_the_pixels_changes_the_key(dataset, tmp_path, change):
 
 def test_mean_and_deviation_do_not_change_the_key(dataset):
     other = evaluation_form(
-        Preprocess(size=(12, 10), resize=(12, 10), mean=(0.1,) * 3, std=(0.2,) * 3)
+        ImagePreprocess(size=(12, 10), resize=(12, 10), mean=(0.1,) * 3, std=(0.2,) * 3)
     )
     keys = {records_key("decoded", dataset.reader, rows_of(dataset), f) for f in (FORM, other)}
     assert len(keys) == 1
@@ -143,7 +144,7 @@ def test_unreadable_samples_are_named_and_left_out(dataset, tmp_path):
         found = storage.gather(rows[[3, 4, 5, 31, 31]])
         assert found.ok.tolist() == [True, False, True, False, False]
         expected = [decoded_by_hand(dataset, tmp_path, rows[i]) for i in (3, 5)]
-        np.testing.assert_array_equal(found.values.numpy(), np.stack(expected))
+        np.testing.assert_array_equal(found.stack.values.numpy(), np.stack(expected))
 
 
 def test_strict_names_the_first_and_leaves_nothing(dataset, tmp_path, cache_folder):
@@ -182,10 +183,10 @@ def damage_key(path: Path) -> None:
 @pytest.mark.parametrize("damage", [damage_cut, damage_empty, damage_foreign, damage_key])
 def test_a_file_that_is_not_the_whole_cache_is_written_anew(dataset, damage):
     cache = DecodedCache(dataset.reader, rows_of(dataset), FORM)
-    before = cache.open().gather(rows_of(dataset)).values
+    before = cache.open().gather(rows_of(dataset)).stack.values
     damage(cache.path)
     assert not cache.exists()
-    assert torch.equal(cache.open().gather(rows_of(dataset)).values, before)
+    assert torch.equal(cache.open().gather(rows_of(dataset)).stack.values, before)
     assert cache.exists()
 
 
@@ -250,7 +251,7 @@ def test_of_builders_at_the_same_time_one_works(dataset, monkeypatch):
     rows, found = rows_of(dataset), []
 
     def build() -> None:
-        found.append(DecodedCache(dataset.reader, rows, FORM).open().gather(rows).values)
+        found.append(DecodedCache(dataset.reader, rows, FORM).open().gather(rows).stack.values)
 
     threads = [threading.Thread(target=build) for _ in range(4)]
     for thread in threads:
@@ -266,7 +267,7 @@ def test_an_open_cache_travels_to_processes_that_are_not_forked(dataset):
     storage = DecodedCache(dataset.reader, rows_of(dataset), FORM).open()
     copy = pickle.loads(pickle.dumps(storage))
     rows = rows_of(dataset)[:5]
-    assert torch.equal(copy.gather(rows).values, storage.gather(rows).values)
+    assert torch.equal(copy.gather(rows).stack.values, storage.gather(rows).stack.values)
 
 
 def test_what_is_affordable_is_a_quarter_of_the_free_disk(dataset, monkeypatch):

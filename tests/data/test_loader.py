@@ -19,11 +19,12 @@ from residua.data.config import DataConfig
 from residua.data.loader import Loader
 from residua.data.open import open_dataset
 from residua.data.prefetch import prefetch
-from residua.data.preprocess import Preprocess, evaluation_form, training_form
+from residua.data.choose import evaluation_form, training_form
+from residua.data.image_preprocess import ImagePreprocess
 from residua.errors import DataError, LabelError, UnreadableSampleError, UsageError
 
-PREPROCESS = Preprocess(size=(12, 10), resize=(12, 10))
-WHOLE = training_form(Preprocess(size=(70, 66), resize=(70, 66)), crop="resized")
+PREPROCESS = ImagePreprocess(size=(12, 10), resize=(12, 10))
+WHOLE = training_form(ImagePreprocess(size=(70, 66), resize=(70, 66)), crop="resized")
 
 
 @pytest.fixture(scope="module")
@@ -346,7 +347,9 @@ def test_an_open_epoch_does_not_keep_the_interpreter_alive():
 
 def test_fashion_mnist_in_a_known_order(shared_data):
     config = DataConfig(path=str(shared_data / "fashion-mnist"))
-    preprocess = Preprocess(size=(28, 28), resize=(28, 28), channels=1, mean=(0.5,), std=(0.5,))
+    preprocess = ImagePreprocess(
+        size=(28, 28), resize=(28, 28), channels=1, mean=(0.5,), std=(0.5,)
+    )
     loader = Loader(
         open_dataset(config), Split.TEST, evaluation_form(preprocess), config, batch_size=128
     )

@@ -90,7 +90,7 @@ def test_missing_file_is_left_out_or_stops(folder: Path) -> None:
         (["a,b", "a,b"], FormatError, r"missing column path and label.*received a, b"),
         (["path,label,path", "a,b,c"], FormatError, r"double column path"),
         ([""], FormatError, r"missing column path and label.*an empty line"),
-        (["path,label"], FormatError, "names no pictures"),
+        (["path,label"], FormatError, "names no files"),
         (["path,label", "a.png,owl"], FormatError, r"none of the manifest's files.*a\.png"),
         (["path,label", "pics/a.png,"], LabelError, "no label.*line 2"),
         (["path,label", *ROWS, ",owl"], FormatError, "no path.*line 5"),

@@ -154,6 +154,20 @@ def test_groups_are_drawn_in_proportion() -> None:
     assert abs(found[Split.TEST] / 20_000 - 0.1) < 5 * (0.09 / 4_000) ** 0.5
 
 
+def test_every_class_reaches_drawn_splits_although_groups_stay_whole() -> None:
+    """Of sixty patients six have the rare class, and no split may miss it."""
+    labels, groups = list[int](), list[str]()
+    for patient in range(60):
+        own = [0] * 50 + [1] * 2 * (patient % 10 == 3)
+        labels += own
+        groups += [f"p{patient}"] * len(own)
+    source = table(labels, groups=groups)
+    for seed in range(20):
+        found = places(source, seed=seed)
+        rare = [found[key] for key, label in zip(source.keys, labels, strict=True) if label == 1]
+        assert set(rare) == set(Split), seed
+
+
 def test_seeds_give_independent_splits() -> None:
     source = table([0] * 5000)
     held = [

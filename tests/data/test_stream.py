@@ -10,11 +10,12 @@ from residua.batch import Split
 from residua.data.cache import CachedStorage, DecodedCache
 from residua.data.config import DataConfig
 from residua.data.open import open_dataset
-from residua.data.preprocess import Preprocess, evaluation_form
+from residua.data.choose import evaluation_form
+from residua.data.image_preprocess import ImagePreprocess
 from residua.data.stream import StreamStorage, open_spool, open_storage
 from residua.errors import UnreadableSampleError
 
-FORM = evaluation_form(Preprocess(size=(12, 10), resize=(12, 10)))
+FORM = evaluation_form(ImagePreprocess(size=(12, 10), resize=(12, 10)))
 
 
 @pytest.fixture(autouse=True)
@@ -66,7 +67,7 @@ def test_cached_and_streamed_pictures_are_the_same_bits(parquet):
     wanted = np.random.default_rng(0).permutation(rows)
     found = [storage.gather(wanted) for storage in (cached, stream_of(parquet), spooled)]
     for other in found[1:]:
-        assert torch.equal(other.values, found[0].values)
+        assert torch.equal(other.stack.values, found[0].stack.values)
         np.testing.assert_array_equal(other.ok, found[0].ok)
         assert other.problems == cached.problems
     assert found[0].ok.sum() == 39
@@ -81,7 +82,7 @@ def test_strict_streams_raise_for_the_first_unreadable_sample(parquet):
 
 def test_a_batch_without_readable_samples_is_empty(parquet):
     found = stream_of(parquet).gather(np.array([9, 9]))
-    assert found.values.shape == (0, 3, 12, 10)
+    assert found.stack.values.shape == (0, 3, 12, 10)
     assert not found.ok.any()
 
 

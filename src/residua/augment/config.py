@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from residua.batch import Task
 from residua.errors import UsageError
 
 
@@ -58,6 +59,22 @@ class AugmentConfig:
         self._require("jitter", self.jitter[3] <= 0.5, "a hue of at most 0.5, half a turn")
         self._require("rand_count", self.rand_count >= 1, "1 or more")
         self._require("rand_magnitude", 0 <= self.rand_magnitude <= 30, "0 to 30")
+
+    @property
+    def mixes(self) -> bool:
+        """Whether samples are mixed with one another."""
+        return self.mixup > 0 or self.cutmix > 0
+
+    def check_task(self, task: Task) -> None:
+        """Raises `UsageError` where samples would be mixed whose targets cannot be."""
+        if self.mixes and task is Task.CTC:
+            name = "mixup" if self.mixup > 0 else "cutmix"
+            raise UsageError(
+                f"{name} cannot mix sequences of tokens",
+                expected="0 where a transcription is learnt",
+                received=f"{name} {getattr(self, name):g}",
+                fix=f"Leave out --{name}",
+            )
 
     def _require(self, name: str, holds: bool, expected: str) -> None:
         if not holds:

@@ -15,18 +15,10 @@ from torch import Tensor
 from residua.augment import colour, erasing, geometry, mixing, policies
 from residua.augment.config import AugmentConfig
 from residua.batch import Batch
-from residua.random import Draws, mix64
+from residua.random import Draws
 
 _LARGEST_SHIFTED = 64
 _CACHED_VALUES = 2**20
-
-
-def draws_for(batch: Batch, *, seed: int, epoch: int) -> Draws:
-    """What the samples of ``batch`` draw; a sample's repetitions draw independently."""
-    ids = batch.ids
-    if batch.repeats is not None:
-        ids = torch.where(batch.repeats > 0, mix64(ids ^ mix64(batch.repeats)), ids)
-    return Draws(seed=seed, epoch=epoch, ids=ids)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +60,7 @@ class ImageAugment:
 
         Args:
             batch: uint8 ``[b, c, H, W]`` pictures.
-            draws: From `draws_for`.
+            draws: From `residua.augment.draws.draws_for`.
 
         Returns:
             float32 ``[b, c, h, w]`` in [0, 1], not normalised, in the memory format of the
@@ -87,14 +79,10 @@ class ImageAugment:
         return replace(batch, inputs=views.contiguous(memory_format=layout), targets=targets)
 
     @property
-    def _mixes(self) -> bool:
-        return self.config.mixup > 0 or self.config.cutmix > 0
-
-    @property
     def _changes_values(self) -> bool:
         config = self.config
         recolours = config.policy != "none" or any(config.jitter) or config.erasing > 0
-        return recolours or self._mixes
+        return recolours or self.config.mixes
 
     def _recoloured(self, views: Tensor, draws: Draws) -> Tensor:
         config = self.config
@@ -134,6 +122,6 @@ class ImageAugment:
         return images
 
     def _mixed(self, views: Tensor, targets: Tensor, draws: Draws) -> tuple[Tensor, Tensor]:
-        if not self._mixes:
+        if not self.config.mixes:
             return views, targets
         return mixing.mix(views, targets, draws, self.config, num_classes=self.num_classes)

@@ -1,28 +1,27 @@
-"""Decoded pictures on disk: the work of decoding is done once, not once an epoch or a run.
+"""Decoded samples on disk: the work of decoding is done once, not once an epoch or a run.
 
-Legend: n samples of the split, b samples asked for, c channels, h height, w width.
+Legend: n samples of the split.
 """
 
 from __future__ import annotations
 
 import hashlib
-import math
 import shutil
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import PIL
-import torch
 
 from residua.data.dataset import Problem, Reader
-from residua.data.preprocess import StorageForm
+from residua.data.forms import Form
 from residua.data.readers.locations import cache_folder
 from residua.data.records import Record, RecordFile, load_records, records_once
+from residua.data.rows import Rows
 from residua.data.storage import (
     Gathered,
     Progress,
-    Rows,
     cores,
     problem,
     scan_decoded,
@@ -33,15 +32,15 @@ from residua.files import canonical_json
 
 
 class CachedStorage:
-    """A `Storage` that reads decoded pictures from one file.
+    """A `Storage` that reads decoded samples from one file.
 
     Args:
-        file: Pictures of ``rows``, in that order.
+        file: Samples of ``rows``, in that order.
         rows: int64 ``[n]`` ascending rows of the table.
         form: The form in which they were decoded.
     """
 
-    def __init__(self, file: RecordFile, rows: Rows, form: StorageForm) -> None:
+    def __init__(self, file: RecordFile, rows: Rows, form: Form) -> None:
         self._file = file
         self._rows = rows
         self._form = form
@@ -57,14 +56,7 @@ class CachedStorage:
         assert np.array_equal(self._rows[positions], rows), "rows of another split"
         ok = self._ok[positions]
         positions = positions[ok]
-        values = np.empty((len(positions), *self._form.shape), dtype=np.uint8)
-        flat, length = values.reshape(-1).data, math.prod(self._form.shape)
-        for slot, start in enumerate(self._file.offsets[positions].tolist()):
-            self._file.read_into(flat[slot * length : (slot + 1) * length], start)
-        aspects = None
-        if not self._form.keeps_aspect:
-            aspects = torch.from_numpy(self._file.aspects[positions].astype(np.float32))
-        return Gathered(values=torch.from_numpy(values), aspects=aspects, ok=ok)
+        return Gathered(stack=self._form.from_file(self._file, positions), ok=ok)
 
 
 class DecodedCache:
@@ -73,10 +65,10 @@ class DecodedCache:
     Args:
         reader: The source.
         rows: int64 ``[n]`` ascending rows of the table.
-        form: The form in which pictures are kept.
+        form: The form in which samples are kept.
     """
 
-    def __init__(self, reader: Reader, rows: Rows, form: StorageForm) -> None:
+    def __init__(self, reader: Reader, rows: Rows, form: Form) -> None:
         self._reader = reader
         self._rows = rows
         self._form = form
@@ -86,16 +78,16 @@ class DecodedCache:
     def path(self) -> Path:
         return cache_folder() / f"{self._key}.decoded"
 
-    @property
+    @cached_property
     def size(self) -> int:
-        """Bytes that the pictures take."""
-        return len(self._rows) * math.prod(self._form.shape)
+        """Bytes that the samples take."""
+        return self._form.size(self._reader, self._rows)
 
     def exists(self) -> bool:
         return load_records(self.path, self._key) is not None
 
     def is_affordable(self) -> bool:
-        """Whether the pictures take at most a quarter of the free disk."""
+        """Whether the samples take at most a quarter of the free disk."""
         return self.size <= free_bytes(self.path.parent) // 4
 
     def open(self, *, strict: bool = False, progress: Progress | None = None) -> CachedStorage:
@@ -125,12 +117,13 @@ class DecodedCache:
                     raise unreadable(found) from stored
                 yield Record(problem=found)
             else:
-                yield Record(content=stored[0].reshape(-1).data, aspect=stored[1])
+                content = np.ascontiguousarray(stored.values).reshape(-1).view(np.uint8).data
+                yield Record(content=content, aspect=stored.aspect)
         if progress is not None:
             progress(n, n)
 
 
-def records_key(kind: str, reader: Reader, rows: Rows, form: StorageForm | None = None) -> str:
+def records_key(kind: str, reader: Reader, rows: Rows, form: Form | None = None) -> str:
     """Hex hash of all that the content of a cache file depends on."""
     facts = {
         "kind": kind,

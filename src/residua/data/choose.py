@@ -1,116 +1,87 @@
-"""A preprocessing that fits the pictures: their size if they share a small one, their mean and std.
-
-Legend: c channels.
-"""
+"""What fits a data set's modality: its preprocessing, and the form in which samples are kept."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-import numpy as np
-import numpy.typing as npt
 import torch
 
-from residua.batch import Split
-from residua.data.config import DataConfig
+from residua.batch import Batch, Modality, Split
+from residua.data.choose_image import choose_image
+from residua.data.choose_sound import choose_sound
+from residua.data.config import DataConfig, SeriesConfig
 from residua.data.dataset import Dataset
-from residua.data.decode import image_header
-from residua.data.preprocess import Preprocess, evaluation_form
-from residua.data.storage import Rows, cores, scan_decoded
-from residua.errors import DataError, UnreadableSampleError, UsageError
-from residua.random import permutation
-
-SMALL = 64
-"""Pictures up to this many pixels a side are seen as they are."""
-_USUAL_SIZE = (224, 224)
-_MOST_SMALL, _MOST_LARGE = 5000, 1000  # pictures that are measured; a large one has more pixels
+from residua.data.forms import Form, Kept
+from residua.data.image_preprocess import ImagePreprocess
+from residua.data.picture_form import PictureForm, picture_form
+from residua.data.preprocess import Preprocess
+from residua.data.readers.shared import spaced
+from residua.data.series_form import SeriesForm
+from residua.data.signal_preprocess import choose_signal
+from residua.data.storage import store_one
+from residua.data.text_preprocess import choose_text
+from residua.errors import UnreadableSampleError
 
 
 def choose_preprocess(
-    dataset: Dataset, config: DataConfig, *, resize: tuple[int, int] | None = None
+    dataset: Dataset, config: DataConfig, series: SeriesConfig, *, sound_rank: int = 2
 ) -> Preprocess:
     """The preprocessing of a run that starts from nothing.
 
-    The size is ``config.size``; by default that of the pictures if those looked at share one of at
-    most 64 pixels a side, else 224 x 224. Mean and standard deviation are those of up to 5,000
-    (1,000 large) training pictures after resizing and cropping, or 0 and 1 without
-    ``config.normalise``. Which pictures depends on their names alone.
-
     Args:
         dataset: The data set.
-        config: Size, channels and fit that the user asks for.
-        resize: Height and width before the centre crop; by default the size itself.
+        config, series: What the user asks for, of pictures and of everything else.
+        sound_rank: Whether sound is a picture of bands and time (2) or bands are channels (1).
 
     Raises:
-        UnreadableSampleError: Not one of the training pictures can be decoded.
+        UnreadableSampleError: Not one of the training samples can be read.
+        UsageError: The train split is empty.
     """
-    sample = _sample(dataset, _MOST_SMALL)
-    if not len(sample):
-        raise UsageError("the train split is empty", where=dataset.name)
-    size = config.size or _common_size(dataset, sample[:_MOST_LARGE]) or _USUAL_SIZE
-    channels = dataset.schema.channels if config.channels is None else config.channels
-    blank = Preprocess(
-        size=size,
-        resize=resize or size,
-        fit=config.fit,
-        channels=channels,
-        mean=(0.0,) * channels,
-        std=(1.0,) * channels,
-    )
-    if not config.normalise:
-        return blank
-    most = _MOST_SMALL if max(size) <= SMALL else _MOST_LARGE
-    mean, std = _moments(dataset, np.sort(sample[:most]), blank)
-    return replace(blank, mean=mean, std=std)
+    match dataset.schema.modality:
+        case Modality.IMAGE:
+            return choose_image(dataset, config)
+        case Modality.SIGNAL:
+            return choose_signal(dataset, series)
+        case Modality.SOUND:
+            return choose_sound(dataset, series, rank=sound_rank)
+        case Modality.TEXT:
+            return choose_text(dataset, series)
 
 
-def _sample(dataset: Dataset, most: int) -> Rows:
-    """Up to ``most`` training rows, in the order of their ids' hashes."""
-    rows = dataset.rows(Split.TRAIN)
-    order = permutation(0, 0, torch.from_numpy(dataset.table.ids[rows]))
-    return rows[order[:most].numpy()]
+def evaluation_form(preprocess: Preprocess) -> Form:
+    """Samples as ``Preprocess.on_host`` leaves them."""
+    if isinstance(preprocess, ImagePreprocess):
+        return PictureForm(preprocess=preprocess)
+    return SeriesForm(preprocess=preprocess)
 
 
-def _common_size(dataset: Dataset, rows: Rows) -> tuple[int, int] | None:
-    """The height and width that all of the pictures have, if it is small. What cannot be read has
-    no say."""
-    common: tuple[int, int] | None = None
-    for _, raw in dataset.reader.scan(np.sort(rows).tolist()):
-        if isinstance(raw, DataError):
-            continue
-        try:
-            width, height, _ = image_header(raw)
-        except UnreadableSampleError:
-            continue
-        if max(height, width) > SMALL or common not in (None, (height, width)):
-            return None
-        common = height, width
-    return common
+def training_form(preprocess: Preprocess, *, crop: str) -> Form:
+    """The form from which augmentation starts; ``crop`` is `AugmentConfig.crop`."""
+    if isinstance(preprocess, ImagePreprocess):
+        return picture_form(preprocess, crop=crop)
+    return SeriesForm(preprocess=preprocess)
 
 
-def _moments(
-    dataset: Dataset, rows: Rows, preprocess: Preprocess
-) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and standard deviation a channel. Sums of integers: no order can change them."""
-    c = preprocess.channels
-    sums, squares = np.zeros(c, dtype=np.int64), np.zeros(c, dtype=np.int64)
-    pixels = 0
-    form = evaluation_form(preprocess)
-    for _, stored in scan_decoded(dataset.reader, rows, form, threads=cores()):
-        if isinstance(stored, DataError):
-            continue
-        flat: npt.NDArray[np.uint8] = stored[0].reshape(c, -1)
-        pixels += flat.shape[1]
-        sums += flat.sum(axis=1, dtype=np.int64)
-        squares += np.square(flat, dtype=np.int64).sum(axis=1)
-    if not pixels:
+def usual_length(dataset: Dataset, preprocess: Preprocess) -> int | None:
+    """Steps that the network sees of a training series, in the middle of a few of them; None for
+    pictures."""
+    if isinstance(preprocess, ImagePreprocess):
+        return None
+    rows, form = dataset.rows(Split.TRAIN), SeriesForm(preprocess=preprocess)
+    found: list[Kept] = []
+    for row, raw in dataset.reader.scan(rows[spaced(len(rows))].tolist()):
+        stored = store_one(raw, dataset.table.keys[row], form)
+        if isinstance(stored, Kept):
+            found.append(stored)
+    if not found:
         raise UnreadableSampleError(
-            "not one of the training pictures can be decoded",
-            received=f"{len(rows)} unreadable samples",
+            "not one of the training samples looked at can be read",
             where=dataset.name,
             fix="Look at them with: residua check",
         )
-    mean = sums / pixels / 255
-    # Pictures of one colour deviate by nothing; half a grey level keeps the division finite.
-    std = np.sqrt(np.maximum(squares / pixels / 255**2 - mean**2, (0.5 / 255) ** 2))
-    return tuple(mean.round(6).tolist()), tuple(std.round(6).tolist())
+    stack = form.stacked(found)
+    ids = torch.zeros(len(found), dtype=torch.int64)
+    seen = preprocess.on_device(
+        Batch(inputs=stack.values, targets=ids, ids=ids, lengths=stack.lengths)
+    )
+    if seen.lengths is None:
+        return seen.inputs.shape[-1]
+    return int(seen.lengths.median())

@@ -1,14 +1,16 @@
-"""Pictures that occur more than once: the same pixels, or nearly the same picture.
+"""Samples that occur more than once: the same values, or nearly the same.
 
-Two pictures are compared by the correlation of their grey thumbnails, which brightness, contrast,
-size and compression hardly change. How alike different pictures are depends on the data set:
-trousers on black correlate at 0.97, photographs at 0.7. So a pair counts as a near duplicate when
-its distance, 1 - correlation, is at most a tenth of what is usual between a held-out picture and
-the most similar training picture, and when a finer thumbnail confirms it.
+Two samples are compared by the correlation of their thumbnails (see `residua.data.fingerprints`),
+which brightness, contrast, gain, size, rate and compression hardly change. How alike different
+samples are depends on the data set: trousers on black correlate at 0.97, photographs at 0.7. So a
+pair counts as a near duplicate when its distance, 1 - correlation, is at most a tenth of what is
+usual between a held-out sample and the most similar training sample, and when a finer thumbnail
+confirms it. Classes of series can be as alike as copies (the pulses of one kind of appliance), so of
+series, sound and text a copy must also be ten times nearer than the third nearest training sample.
 
-Mirrored, rotated and strongly cropped copies are not found.
+Mirrored, rotated, shifted and strongly cropped copies are not found.
 
-Legend: n samples, q held-out samples, m training samples, d pixels of a thumbnail.
+Legend: n samples, q held-out samples, m training samples, d numbers of a thumbnail.
 """
 
 from __future__ import annotations
@@ -19,18 +21,14 @@ import numpy as np
 import numpy.typing as npt
 
 from residua.data.dataset import Reader
-from residua.data.fingerprints import SIDE, Fingerprints, take_thumbnails
-from residua.data.storage import Rows
+from residua.data.fingerprints import Fingerprints, Kind, Thumbnails, take_fine
+from residua.data.rows import Rows
 
 _USUAL_SHARE = 0.1
-_LOWEST, _HIGHEST = 0.95, 0.998
-"""Limits of the correlation that is asked for. The higher one is what recompressed copies still
-reach; it matters where every held-out picture is a copy, and so copies are what is usual."""
+_LOWEST = 0.95
+"""The least correlation that is asked for; the highest is `Kind.highest`, and matters where every
+held-out sample is a copy, and so copies are what is usual."""
 
-_FLAT = 4.0
-"""Standard deviation in grey levels below which a picture shows too little to be compared."""
-
-_FINE_SIDE = 32
 _FINE_SLACK = 2.0  # the detail of a copy suffers about twice as much as its coarse form
 _BLOCK = 2048
 
@@ -45,7 +43,7 @@ class NearPair:
 
 
 def exact_groups(prints: Fingerprints) -> list[npt.NDArray[np.int64]]:
-    """The groups of two or more rows with equal pixels, each ascending."""
+    """The groups of two or more rows with equal values, each ascending."""
     rows = np.flatnonzero(prints.readable)
     digests = np.ascontiguousarray(prints.digests[rows]).view(np.uint64).reshape(-1, 2)
     order = np.lexsort((rows, digests[:, 1], digests[:, 0]))
@@ -69,7 +67,7 @@ def near_pairs(
 
     Args:
         reader: For a second look at the candidates.
-        prints: From the first look at all pictures.
+        prints: From the first look at all samples.
         held_out: ``[q]`` rows to be looked for.
         training: ``[m]`` rows to be looked through.
         similarity: The correlation to ask for; by default it is chosen as described above.
@@ -79,10 +77,12 @@ def near_pairs(
     if not len(held_out) or not len(training):
         return [], 1.0
     places, best = _most_similar(queries, known)
-    limit = _limit(best) if similarity is None else similarity
+    limit = _limit(best, prints.kind.highest) if similarity is None else similarity
     found = np.flatnonzero(best >= limit)
+    if similarity is None and prints.kind.rivals:
+        found = found[_stands_out(queries[found], known, best[found], prints.kind.rivals)]
     left, right = held_out[found], training[places[found]]
-    fine = _fine_similarity(reader, left, right)
+    fine = _fine_similarity(reader, prints.kind, left, right)
     kept = 1 - fine <= _FINE_SLACK * (1 - limit) + 1e-6
     return [
         NearPair(held_out=int(a), training=int(b), similarity=float(c))
@@ -90,33 +90,32 @@ def near_pairs(
     ], limit
 
 
-def _limit(best: npt.NDArray[np.float32]) -> float:
+def _limit(best: npt.NDArray[np.float32], highest: float) -> float:
     usual = float(np.median(best))
-    return min(max(1 - _USUAL_SHARE * (1 - usual), _LOWEST), _HIGHEST)
+    return min(max(1 - _USUAL_SHARE * (1 - usual), _LOWEST), highest)
 
 
-def _comparable(prints: Fingerprints, rows: Rows) -> tuple[Rows, npt.NDArray[np.uint8]]:
-    """The rows that are readable and not flat, and their thumbnails ``[*, d]``."""
+def _comparable(prints: Fingerprints, rows: Rows) -> tuple[Rows, Thumbnails]:
+    """The rows that are readable and show something, and their thumbnails ``[*, d]``."""
     rows = rows[prints.readable[rows]]
-    flat = prints.thumbnails[rows].reshape(len(rows), SIDE * SIDE)
-    spreads = [block.std(axis=1) for block in _blocks(flat)]
-    shown = np.concatenate([np.empty(0), *spreads]) >= _FLAT
-    return rows[shown], flat[shown]
+    thumbnails = prints.thumbnails[rows]
+    shown = prints.kind.shows_something(thumbnails)
+    return rows[shown], thumbnails[shown]
 
 
-def _blocks(values: npt.NDArray[np.uint8]) -> list[npt.NDArray[np.uint8]]:
+def _blocks(values: Thumbnails) -> list[Thumbnails]:
     return [values[start : start + _BLOCK] for start in range(0, len(values), _BLOCK)]
 
 
-def _standardised(values: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+def _standardised(values: Thumbnails) -> npt.NDArray[np.float32]:
     """float32 ``[*, d]`` of mean 0 and norm 1, so that inner products are correlations."""
-    centred = values.reshape(len(values), -1).astype(np.float32)
+    centred = values.astype(np.float32)
     centred -= centred.mean(axis=1, keepdims=True)
     return centred / np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-6)
 
 
 def _most_similar(
-    queries: npt.NDArray[np.uint8], known: npt.NDArray[np.uint8]
+    queries: Thumbnails, known: Thumbnails
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
     """Of each query ``[q, d]``, the place in ``known`` ``[m, d]`` and the correlation."""
     best = np.full(len(queries), -2, dtype=np.float32)
@@ -134,10 +133,27 @@ def _most_similar(
     return places, best
 
 
-def _fine_similarity(reader: Reader, left: Rows, right: Rows) -> npt.NDArray[np.float32]:
+def _stands_out(
+    queries: Thumbnails, known: Thumbnails, best: npt.NDArray[np.float32], rivals: int
+) -> npt.NDArray[np.bool_]:
+    """Whether the nearest of ``known`` is far nearer than the one behind ``rivals`` others."""
+    place = min(rivals, len(known) - 1)
+    nearest = np.full((len(queries), place + 1), -2, dtype=np.float32)
+    for others in _blocks(known):
+        columns = np.ascontiguousarray(_standardised(others).T)
+        for i, block in enumerate(_blocks(queries)):
+            part = slice(i * _BLOCK, i * _BLOCK + len(block))
+            both = np.concatenate([nearest[part], _standardised(block) @ columns], axis=1)
+            nearest[part] = -np.partition(-both, place, axis=1)[:, : place + 1]
+    return (1 - best) <= _USUAL_SHARE * (1 - nearest.min(axis=1)) + 1e-6
+
+
+def _fine_similarity(
+    reader: Reader, kind: Kind, left: Rows, right: Rows
+) -> npt.NDArray[np.float32]:
     """Correlations of finer thumbnails of the pairs."""
     rows, places = np.unique(np.concatenate([left, right]), return_inverse=True)
-    fine = take_thumbnails(reader, rows, _FINE_SIDE)
+    fine = take_fine(reader, kind, rows)
     first, second = places[: len(left)], places[len(left) :]
     scores = np.empty(len(left), dtype=np.float32)
     for start in range(0, len(left), _BLOCK):

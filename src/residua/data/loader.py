@@ -1,6 +1,6 @@
 """From a split to batches, as a function of (seed, epoch, step).
 
-How pictures are stored, how many processes decode them, how many ranks share them and where an
+How samples are stored, how many processes decode them, how many ranks share them and where an
 epoch is taken up again decide who does the work and when, never what is in a batch.
 
 Legend: n samples of the split, b samples of a batch.
@@ -14,17 +14,20 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
 from residua.batch import Batch, Split
 from residua.data.config import DataConfig
-from residua.data.dataset import Dataset, Problem
+from residua.data.dataset import Dataset, Problem, Table
+from residua.data.forms import Form
 from residua.data.prefetch import prefetch
-from residua.data.preprocess import StorageForm
+from residua.data.rows import Rows
 from residua.data.sampling import EpochPlan, epoch_plan, shard, steps_per_epoch
-from residua.data.storage import Gathered, Progress, Rows, Storage, cores
+from residua.data.storage import Gathered, Progress, Storage, cores
 from residua.data.stream import StreamStorage, open_storage
 from residua.errors import DataError, LabelError, ResiduaError, UnreadableSampleError
 
@@ -64,7 +67,7 @@ class Loader:
     Args:
         dataset: The data set.
         split: The split of it.
-        form: The form in which pictures are handed out.
+        form: The form in which samples are handed out.
         config: Cache, workers, strictness.
         batch_size: Samples of one update, over all ranks and accumulation steps.
         seed: The run's seed.
@@ -85,7 +88,7 @@ class Loader:
         self,
         dataset: Dataset,
         split: Split,
-        form: StorageForm,
+        form: Form,
         config: DataConfig,
         *,
         batch_size: int,
@@ -185,7 +188,7 @@ class Loader:
         return [slice(batch.start + part.start, batch.start + part.stop) for part in parts]
 
     def _gathered(self, parts: Sequence[Rows]) -> Generator[Gathered]:
-        """The pictures of each part, in order, made ahead by processes or by a thread."""
+        """The samples of each part, in order, made ahead by processes or by a thread."""
         if self._workers and parts:
             return _from_processes(self._storage, parts, self._workers, pin=self._pin)
         return prefetch(_from_here(self._storage, parts, pin=self._pin))
@@ -194,15 +197,18 @@ class Loader:
         self._note(found.problems)
         rows = plan.rows[part][found.ok]
         repeats = None if plan.repeats is None else plan.repeats[part][found.ok]
+        targets, target_lengths = targets_of(self._table, rows)
         return Batch(
-            inputs=found.values,
-            targets=self._tensor(self._table.labels[rows]),
+            inputs=found.stack.values,
+            targets=self._tensor(targets),
             ids=self._tensor(self._table.ids[rows]),
-            aspects=found.aspects,
+            aspects=found.stack.aspects,
+            lengths=found.stack.lengths,
             repeats=None if repeats is None else self._tensor(repeats),
+            target_lengths=None if target_lengths is None else self._tensor(target_lengths),
         )
 
-    def _tensor(self, values: Rows) -> torch.Tensor:
+    def _tensor(self, values: npt.NDArray[np.generic]) -> torch.Tensor:
         tensor = torch.from_numpy(values)
         return tensor.pin_memory() if self._pin else tensor
 
@@ -212,6 +218,20 @@ class Loader:
                 self._problems[problem.key] = problem
                 if self._on_problem is not None:
                     self._on_problem(problem)
+
+
+def targets_of(
+    table: Table, rows: Rows
+) -> tuple[npt.NDArray[np.generic], npt.NDArray[np.int64] | None]:
+    """What `residua.batch.Batch` calls targets and target_lengths, of ``rows``."""
+    if table.tokens is not None:
+        sequences = [table.tokens[row] for row in rows.tolist()]
+        lengths = np.array([len(each) for each in sequences], dtype=np.int64)
+        targets = np.full((len(rows), int(lengths.max(initial=0))), -1, dtype=np.int64)
+        for slot, each in zip(targets, sequences, strict=True):
+            slot[: len(each)] = each
+        return targets, lengths
+    return (table.labels if table.values is None else table.values)[rows], None
 
 
 def _workers(config: DataConfig) -> int:
@@ -277,7 +297,7 @@ def _from_processes(
             yield found
     except RuntimeError as error:
         raise DataError(
-            "a process that decodes pictures has died",
+            "a process that decodes samples has died",
             received=str(error).splitlines()[0],
             fix="Mostly memory ran out: use fewer --workers, or more shared memory (/dev/shm)",
         ) from error

@@ -1,247 +1,49 @@
-"""The fixed way from a picture to the network's input, and the form in which pictures wait for it.
+"""The fixed way from a sample to the network's input: one description for each modality.
 
-Legend: b samples, c channels, h height, w width. Sizes are (height, width), as everywhere but in
-Pillow, whose own (width, height) stays inside this file.
+Every one has the same interface: ``on_host`` makes what is kept of one sample, ``on_device`` makes
+the network's input of a batch, ``identity`` says what the former depends on.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from functools import lru_cache
-from typing import Any, Literal, get_args
+from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-import torch
-from PIL import Image
-from torch import Tensor
+from residua.batch import Modality
+from residua.data.image_preprocess import ImagePreprocess
+from residua.data.signal_preprocess import SignalPreprocess
+from residua.data.sound_preprocess import SoundPreprocess
+from residua.data.text_preprocess import TextPreprocess
+from residua.errors import FormatError
 
-from residua.data.config import Fit
-from residua.errors import FormatError, UsageError
+SeriesPreprocess = SignalPreprocess | SoundPreprocess | TextPreprocess
+"""Of what runs along time."""
 
-Interpolation = Literal["nearest", "bilinear", "bicubic"]
-Pixels = npt.NDArray[np.uint8]
+Preprocess = ImagePreprocess | SeriesPreprocess
 
-_RESAMPLING = {
-    "nearest": Image.Resampling.NEAREST,
-    "bilinear": Image.Resampling.BILINEAR,
-    "bicubic": Image.Resampling.BICUBIC,
-}
-_STORAGE_MARGIN = 1.15  # a whole picture is kept this much larger than what the network sees
+_KINDS: tuple[type[Preprocess], ...] = (
+    ImagePreprocess,
+    SignalPreprocess,
+    SoundPreprocess,
+    TextPreprocess,
+)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Preprocess:
-    """What every picture goes through before the network, at evaluation and in deployment.
+def preprocess_to_json(preprocess: Preprocess) -> dict[str, Any]:
+    """Plain values, tagged with the modality."""
+    return {"modality": preprocess.modality.value, **preprocess.to_json()}
 
-    Attributes:
-        size: Height and width that the network sees.
-        resize: Height and width of the box that the picture is resized to before the centre of
-            ``size`` is cut out; ``(256, 256)`` with ``size=(224, 224)`` is torchvision's
-            ``Resize(256), CenterCrop(224)``. Never smaller than ``size``.
-        fit: How the picture meets the box: ``crop`` covers it (the shorter side fits), ``squash``
-            ignores the aspect ratio, ``pad`` stays inside and adds black.
-        interpolation: Pillow's filter, antialiased when a picture shrinks.
-        channels: 1 or 3.
-        mean, std: One a channel, of values from 0 to 1.
+
+def preprocess_from_json(value: Mapping[str, Any]) -> Preprocess:
+    """The inverse of `preprocess_to_json`.
+
+    Raises:
+        FormatError: Values that are missing, unknown or of another kind.
     """
-
-    size: tuple[int, int]
-    resize: tuple[int, int]
-    fit: Fit = "crop"
-    interpolation: Interpolation = "bilinear"
-    channels: int = 3
-    mean: tuple[float, ...] = (0.5, 0.5, 0.5)
-    std: tuple[float, ...] = (0.5, 0.5, 0.5)
-
-    def __post_init__(self) -> None:
-        if min(self.size) < 1 or self.resize[0] < self.size[0] or self.resize[1] < self.size[1]:
-            raise UsageError(
-                "sizes of the preprocessing do not fit together",
-                expected="1 <= size <= resize",
-                received=f"size {self.size}, resize {self.resize}",
-            )
-        if self.channels not in (1, 3):
-            raise UsageError(
-                "pictures are loaded as gray or as colour",
-                expected="1 or 3 channels",
-                received=self.channels,
-            )
-        if not len(self.mean) == len(self.std) == self.channels or min(self.std) <= 0:
-            raise UsageError(
-                "mean and std do not fit the channels",
-                expected=f"{self.channels} of each, std above 0",
-                received=f"mean {self.mean}, std {self.std}",
-            )
-
-    def on_host(self, image: Image.Image) -> Pixels:
-        """uint8 ``[c, *size]``. No step that would change nothing is taken, so that a picture
-        which already has the size keeps its pixels."""
-        image = _with_channels(image, self.channels)
-        if self.fit == "squash":
-            image = self._resampled(image, self.resize)
-        elif self.fit == "crop":
-            image = self._resampled(image, _covering(image, self.resize))
-        else:
-            image = _padded(self._resampled(image, _contained(image, self.resize)), self.resize)
-        return _pixels(_centre(image, self.size))
-
-    def whole_on_host(self, image: Image.Image, size: tuple[int, int]) -> Pixels:
-        """uint8 ``[c, *size]``: the whole picture, whatever its aspect ratio."""
-        return _pixels(self._resampled(_with_channels(image, self.channels), size))
-
-    def on_device(self, inputs: Tensor) -> Tensor:
-        """The network's input: normalised float32 ``[b, c, h, w]`` of uint8 ``inputs``."""
-        return self.normalise(inputs.to(torch.float32).div_(255))
-
-    def normalise(self, views: Tensor) -> Tensor:
-        """Float ``[b, c, h, w]`` from values of 0 to 1, in the same memory format."""
-        mean, std = _constants(self.mean, views.device), _constants(self.std, views.device)
-        return views.sub(mean).div_(std)
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain values, for ``json.dumps``."""
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> Preprocess:
-        """The inverse of `to_json`.
-
-        Raises:
-            FormatError: Values that are missing, unknown or of another kind.
-        """
-        try:
-            return cls(**_typed(value))
-        except (TypeError, ValueError, KeyError, UsageError) as error:
-            raise FormatError(f"not a description of a preprocessing: {error}") from error
-
-    def _resampled(self, image: Image.Image, size: tuple[int, int]) -> Image.Image:
-        height, width = size
-        if image.size == (width, height):
-            return image
-        return image.resize((width, height), _RESAMPLING[self.interpolation])
-
-
-def _typed(value: Mapping[str, Any]) -> dict[str, Any]:
-    """Keyword arguments of `Preprocess`: JSON knows lists, not tuples."""
-    if value["fit"] not in get_args(Fit) or value["interpolation"] not in _RESAMPLING:
-        raise ValueError(f"fit {value['fit']}, interpolation {value['interpolation']}")
-    (height, width), (box_height, box_width) = value["size"], value["resize"]
-    return dict(value) | {
-        "size": (int(height), int(width)),
-        "resize": (int(box_height), int(box_width)),
-        "channels": int(value["channels"]),
-        "mean": tuple(float(x) for x in value["mean"]),
-        "std": tuple(float(x) for x in value["std"]),
-    }
-
-
-@lru_cache(maxsize=64)
-def _constants(values: tuple[float, ...], device: torch.device) -> Tensor:
-    """Float32 ``[c, 1, 1]``. Kept, because each new copy to a GPU would wait for it."""
-    return torch.tensor(values, dtype=torch.float32, device=device).view(-1, 1, 1)
-
-
-def _with_channels(image: Image.Image, channels: int) -> Image.Image:
-    mode = "L" if channels == 1 else "RGB"
-    return image if image.mode == mode else image.convert(mode)
-
-
-def _covering(image: Image.Image, box: tuple[int, int]) -> tuple[int, int]:
-    """The size that covers ``box``, rounded down as torchvision does."""
-    (width, height), (box_height, box_width) = image.size, box
-    if box_height * width >= box_width * height:
-        return box_height, box_height * width // height
-    return box_width * height // width, box_width
-
-
-def _contained(image: Image.Image, box: tuple[int, int]) -> tuple[int, int]:
-    (width, height), (box_height, box_width) = image.size, box
-    if box_height * width >= box_width * height:
-        return max(1, round(box_width * height / width)), box_width
-    return box_height, max(1, round(box_height * width / height))
-
-
-def _padded(image: Image.Image, box: tuple[int, int]) -> Image.Image:
-    height, width = box
-    if image.size == (width, height):
-        return image
-    canvas = Image.new(image.mode, (width, height))
-    canvas.paste(image, ((width - image.width) // 2, (height - image.height) // 2))
-    return canvas
-
-
-def _centre(image: Image.Image, size: tuple[int, int]) -> Image.Image:
-    """The middle of ``size``, with torchvision's rounding."""
-    height, width = size
-    if image.size == (width, height):
-        return image
-    left, top = round((image.width - width) / 2), round((image.height - height) / 2)
-    return image.crop((left, top, left + width, top + height))
-
-
-def _pixels(image: Image.Image) -> Pixels:
-    array = np.asarray(image)
-    return array[None] if array.ndim == 2 else np.ascontiguousarray(array.transpose(2, 0, 1))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StorageForm:
-    """The form in which decoded pictures lie in a batch: all of one size, uint8.
-
-    Attributes:
-        preprocess: Says channels, filter and the evaluation form.
-        whole: Height and width into which whole pictures are squashed, so that a random crop can
-            still reach every part of them and undo the squashing; None for the evaluation form.
-    """
-
-    preprocess: Preprocess
-    whole: tuple[int, int] | None = None
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """``(c, h, w)`` of a stored picture."""
-        return (self.preprocess.channels, *(self.whole or self.preprocess.size))
-
-    @property
-    def keeps_aspect(self) -> bool:
-        """Whether every stored picture has `Sample.aspect` 1."""
-        return self.whole is None or self.preprocess.fit == "squash"
-
-    def stored(self, image: Image.Image) -> tuple[Pixels, float]:
-        """uint8 `shape`, and `Sample.aspect`."""
-        if self.whole is None:
-            return self.preprocess.on_host(image), 1.0
-        height, width = self.whole
-        aspect = (image.width * height) / (image.height * width)
-        pixels = self.preprocess.whole_on_host(image, self.whole)
-        return pixels, 1.0 if self.keeps_aspect else aspect
-
-    def identity(self) -> dict[str, Any]:
-        """What the stored pixels depend on: not mean and std, which are applied on the device."""
-        values = self.preprocess.to_json()
-        del values["mean"], values["std"]
-        return values | {"whole": self.whole}
-
-
-def evaluation_form(preprocess: Preprocess) -> StorageForm:
-    """Pictures as `Preprocess.on_host` leaves them."""
-    return StorageForm(preprocess=preprocess)
-
-
-def training_form(preprocess: Preprocess, *, crop: str) -> StorageForm:
-    """The form from which the training crop is taken.
-
-    Args:
-        preprocess: The run's preprocessing.
-        crop: `AugmentConfig.crop`. A random resized crop of large pictures needs the whole picture.
-            Up to 64 pixels the evaluation form serves all crops: small pictures hardly ever
-            have anything outside it.
-    """
-    large = max(preprocess.size) > 64
-    if crop not in ("resized", "auto") or not large:
-        return StorageForm(preprocess=preprocess)
-    height, width = preprocess.size
-    whole = (round(height * _STORAGE_MARGIN), round(width * _STORAGE_MARGIN))
-    return StorageForm(preprocess=preprocess, whole=whole)
+    modality = value.get("modality", Modality.IMAGE.value)
+    fields = {name: item for name, item in value.items() if name != "modality"}
+    for kind in _KINDS:
+        if kind.modality == modality:
+            return kind.from_json(fields)
+    expected = ", ".join(kind.modality.value for kind in _KINDS)
+    raise FormatError("a preprocessing of unknown modality", expected=expected, received=modality)

@@ -6,9 +6,9 @@ fixed uniform number, the hash of its name under the seed, and belongs to the sp
 under the fraction. So a sample keeps its place whatever is added, removed or reordered, and every
 class and every part of the data is held out in the same proportion, in expectation.
 
-Small classes need more than expectation. Of a class (with groups: of all groups) of n samples,
-training keeps at least one; and from n = 3 on, each drawn split has at least one, those with the
-lowest numbers. The price: while a class is so small that this rule and not the threshold decides,
+Small classes need more than expectation. Of a class of n samples (with groups: of the n groups
+whose rarest class it is), training keeps at least one; and from n = 3 on, each drawn split has at
+least one, those with the lowest numbers. The price: while a class is so small that this rule and not the threshold decides,
 an added sample may take another's place.
 
 Legend: m units to draw from (samples, or groups).
@@ -125,7 +125,18 @@ def _units(
     names = {name: unit for unit, name in enumerate(dict.fromkeys(groups))}
     ids = np.array([hash64(name) for name in names], dtype=np.int64)
     unit_of_row = np.array([names[group] for group in groups], dtype=np.int64)
-    return ids, unit_of_row, np.zeros(len(ids), dtype=np.int64)
+    return ids, unit_of_row, _rarest_class(table.labels[pool], unit_of_row, len(ids))
+
+
+def _rarest_class(
+    labels: npt.NDArray[np.int64], unit_of_row: npt.NDArray[np.int64], units: int
+) -> npt.NDArray[np.int64]:
+    """Int64 ``[units]``: of the classes that a group has, the one with the fewest samples in all."""
+    _, classes, counts = np.unique(labels, return_inverse=True, return_counts=True)
+    by_falling_count = np.argsort(-counts[classes], kind="stable")
+    found = np.zeros(units, dtype=np.int64)
+    found[unit_of_row[by_falling_count]] = classes[by_falling_count]  # the last one stays
+    return found
 
 
 def _uniform(ids: npt.NDArray[np.int64], stream: str, seed: int) -> npt.NDArray[np.float64]:

@@ -1,4 +1,4 @@
-"""Pictures decoded each time they are asked for, for data that is too large to keep decoded."""
+"""Samples decoded each time they are asked for, for data that is too large to keep decoded."""
 
 from __future__ import annotations
 
@@ -10,17 +10,16 @@ import numpy as np
 from residua.data.cache import DecodedCache, records_key
 from residua.data.config import DataConfig
 from residua.data.dataset import Problem, Raw, Reader
-from residua.data.preprocess import Pixels, StorageForm
+from residua.data.forms import Form, Kept
 from residua.data.readers.locations import cache_folder
 from residua.data.readers.parquet import ParquetReader
 from residua.data.records import Record, RecordFile, records_once
+from residua.data.rows import Rows
 from residua.data.storage import (
     Gathered,
     Progress,
-    Rows,
     Storage,
     problem,
-    stacked,
     store_one,
     unreadable,
 )
@@ -39,14 +38,14 @@ class StreamStorage:
     Args:
         source: Hands out encoded samples.
         keys: Names of all rows of the table.
-        form: The form in which pictures are decoded.
+        form: The form in which samples are decoded.
         strict: Raise at the first unreadable sample instead of naming it.
     """
 
     problems: tuple[Problem, ...] = ()
 
     def __init__(
-        self, source: Source, keys: Sequence[str], form: StorageForm, *, strict: bool = False
+        self, source: Source, keys: Sequence[str], form: Form, *, strict: bool = False
     ) -> None:
         self._source = source
         self._keys = keys
@@ -56,19 +55,18 @@ class StreamStorage:
     def gather(self, rows: Rows) -> Gathered:
         """See `residua.data.storage.Storage`."""
         ok = np.zeros(len(rows), dtype=np.bool_)
-        pictures: list[tuple[Pixels, float]] = []
+        kept: list[Kept] = []
         problems: list[Problem] = []
         for position, row in enumerate(map(int, rows)):
             stored = store_one(self._read(row), self._keys[row], self._form)
             if not isinstance(stored, DataError):
                 ok[position] = True
-                pictures.append(stored)
+                kept.append(stored)
                 continue
             problems.append(problem(self._keys[row], stored))
             if self._strict:
                 raise unreadable(problems[-1]) from stored
-        values, aspects = stacked(pictures, self._form)
-        return Gathered(values=values, aspects=aspects, ok=ok, problems=tuple(problems))
+        return Gathered(stack=self._form.stacked(kept), ok=ok, problems=tuple(problems))
 
     def _read(self, row: int) -> Raw | DataError:
         try:
@@ -141,7 +139,7 @@ def _unpacked(content: bytearray) -> Raw:
 def open_storage(
     reader: Reader,
     rows: Rows,
-    form: StorageForm,
+    form: Form,
     config: DataConfig,
     *,
     progress: Progress | None = None,

@@ -1,4 +1,4 @@
-"""Which columns of a Parquet file hold the pictures and the labels."""
+"""Which columns of a Parquet file hold the samples and the labels."""
 
 from __future__ import annotations
 
@@ -8,20 +8,31 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+from residua.batch import Modality
 from residua.data.readers.shared import shorten
+from residua.data.readers.table_columns import GROUP_NAMES, TARGET_NAMES, TEXT_NAMES
 from residua.errors import FormatError
 
 _IMAGE_NAMES = ("image", "img", "picture", "pixels", "file_name", "path")
-_LABEL_NAMES = ("label", "labels", "fine_label", "class", "target")
+_LABEL_NAMES = ("label", "labels", "fine_label", "class", "target", "y")
+_SERIES_NAMES = ("series", "signal", "values", "x", "data", "input")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Columns:
-    """Which columns matter, and the class names if the metadata has them."""
+    """Which columns matter, and the class names if the metadata has them.
 
-    image: str
+    Attributes:
+        content: Pictures, series or texts.
+        quantities: The label's name, if it is called a target.
+    """
+
+    content: str
+    modality: Modality = Modality.IMAGE
     label: str
     classes: tuple[str, ...] | None
+    quantities: tuple[str, ...] = ()
+    group: str | None = None
 
 
 def find_columns(schema: Any, where: Path) -> Columns:
@@ -32,7 +43,7 @@ def find_columns(schema: Any, where: Path) -> Columns:
         where: Its file, for the error.
 
     Raises:
-        FormatError: None, or more than one, could be the picture or the label.
+        FormatError: None, or more than one, could be the sample or the label.
     """
     from pyarrow import types
 
@@ -46,17 +57,46 @@ def find_columns(schema: Any, where: Path) -> Columns:
 
     texts = typed(types.is_string, types.is_large_string)
     images = (
-        declared("Image")
-        or typed(_is_picture)
-        or typed(types.is_binary, types.is_large_binary)
-        or [name for name in texts if name.lower() in _IMAGE_NAMES]
+        declared("Image") or typed(_is_picture) or typed(types.is_binary, types.is_large_binary)
     )
-    image = _only(images, _IMAGE_NAMES, "picture", schema, where)
+    series = [name for name in typed(_is_series) if name.lower() not in _LABEL_NAMES]
+    if images or not (series or any(name.lower() in TEXT_NAMES for name in texts)):
+        images = images or [name for name in texts if name.lower() in _IMAGE_NAMES]
+        content, modality = _only(images, _IMAGE_NAMES, "picture", schema, where), Modality.IMAGE
+    elif series:
+        content, modality = _only(series, _SERIES_NAMES, "series", schema, where), Modality.SIGNAL
+    else:
+        words = [name for name in texts if name.lower() in TEXT_NAMES]
+        content, modality = _only(words, TEXT_NAMES, "text", schema, where), Modality.TEXT
     kinds = (types.is_integer, types.is_boolean, types.is_dictionary)
-    labels = declared("ClassLabel") or [n for n in (*typed(*kinds), *texts) if n != image]
+    labels = declared("ClassLabel") or [n for n in (*typed(*kinds), *texts) if n != content]
+    if modality is not Modality.IMAGE:
+        named = typed(types.is_floating, types.is_list)
+        labels = [*labels, *(n for n in named if n.lower() in _LABEL_NAMES and n != content)]
     label = _only(labels, _LABEL_NAMES, "label", schema, where)
     names = cast("list[str] | None", features.get(label, {}).get("names"))
-    return Columns(image=image, label=label, classes=tuple(names) if names else None)
+    groups = [name for name in schema.names if name.lower() in GROUP_NAMES]
+    return Columns(
+        content=content,
+        modality=modality,
+        label=label,
+        classes=tuple(names) if names else None,
+        quantities=(label,) if label.lower() in TARGET_NAMES else (),
+        group=groups[0] if groups and modality is not Modality.IMAGE else None,
+    )
+
+
+def _is_series(kind: Any) -> bool:
+    """Lists of numbers, or lists of such lists."""
+    from pyarrow import types
+
+    lists = (types.is_list, types.is_large_list, types.is_fixed_size_list)
+    for _ in range(2):
+        if any(test(kind) for test in lists):
+            kind = kind.value_type
+            if types.is_floating(kind) or types.is_integer(kind):
+                return True
+    return False
 
 
 def _is_picture(kind: Any) -> bool:

@@ -1,21 +1,23 @@
-"""Image folders: one folder a class, with or without a folder a split above them.
+"""Class folders: one folder a class, with or without a folder a split above them.
 
-``root/{train,val|valid|validation,test}/CLASS/**/*.jpg`` or ``root/CLASS/**/*.jpg``
+``root/{train,val|valid|validation,test}/CLASS/**/*.jpg`` or ``root/CLASS/**/*.jpg``, or
+sound files in the same places.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
-from residua.batch import Modality, Schema, Split
+from residua.batch import Schema, Split
 from residua.data.dataset import Problem, Raw, Table
-from residua.data.decode import IMAGE_SUFFIXES
+from residua.data.readers.kinds import KINDS, PICTURES, FileKind
 from residua.data.readers.shared import (
     SPLIT_NAMES,
-    count_channels,
     encode_labels,
     files_identity,
     read_file,
@@ -25,11 +27,12 @@ from residua.data.readers.shared import (
 from residua.errors import DataError, FormatError, LabelError
 
 _DEBRIS = frozenset({"__macosx", "@eadir", "__pycache__", "lost+found"})
+_ENOUGH = 1000  # files that say what kind of samples a folder holds
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class FolderReader:
-    """The pictures of an image folder; keys are paths relative to ``root``."""
+    """The files of class folders; keys are paths relative to ``root``."""
 
     root: Path
     name: str
@@ -56,7 +59,7 @@ class FolderReader:
 class _Class:
     name: str
     split: Split | None
-    pictures: list[str]
+    files: list[str]
 
 
 def split_folders(root: Path) -> dict[str, Split]:
@@ -69,42 +72,55 @@ def split_folders(root: Path) -> dict[str, Split]:
     return splits if Split.TRAIN in splits.values() or len(splits) == len(names) else {}
 
 
-def has_pictures(root: Path) -> bool:
-    """Whether any folder of ``root`` holds pictures, at any depth."""
-    return any(True for name in _subfolders(root) for _ in _walk(root, name, nested=True, above=()))
+def kind_of_files(root: Path, kinds: Sequence[FileKind] = KINDS) -> FileKind | None:
+    """The commonest kind among the first thousand samples in the folders of ``root``, at any depth;
+    None if there are no samples. A cover beside the sound files does not make an image folder."""
+    counts: Counter[FileKind] = Counter()
+    for name in _subfolders(root):
+        counts.update(islice(_kinds(root, name, kinds), _ENOUGH - counts.total()))
+    return max(kinds, key=counts.__getitem__) if counts else None
 
 
-def open_folder(root: Path) -> FolderReader:
+def _kinds(root: Path, place: str, kinds: Sequence[FileKind]) -> Iterator[FileKind]:
+    def wanted(name: str) -> bool:
+        return any(kind.has(name) for kind in kinds)
+
+    for path in _walk(root, place, wanted, nested=True, above=()):
+        yield next(kind for kind in kinds if kind.has(path.rpartition("/")[2]))
+
+
+def open_folder(root: Path, kind: FileKind = PICTURES) -> FolderReader:
     """Lists the files and looks at a few headers.
 
     Raises:
         FormatError: There are no folders in ``root``, or splits without folders for the classes.
-        LabelError: A class without pictures, a class that only the test knows, one class only.
+        LabelError: A class without samples, a class that only the test knows, one class only.
+        UnreadableSampleError: The headers of sound files cannot be read.
     """
     problems: list[Problem] = []
-    classes = _find_classes(root, problems)
-    keys = [picture for each in classes for picture in each.pictures]
-    names = [each.name for each in classes for _ in each.pictures]
-    splits = [each.split for each in classes for _ in each.pictures]
+    classes = _find_classes(root, kind, problems)
+    keys = [file for each in classes for file in each.files]
+    names = [each.name for each in classes for _ in each.files]
+    splits = [each.split for each in classes for _ in each.files]
     class_names, labels = encode_labels(names, splits, keys, root)
     if len(class_names) < 2:
         raise LabelError(
             "there is only one class",
-            expected="at least two folders with pictures, one a class",
+            expected=f"at least two folders with {kind.nouns}, one a class",
             received=shorten(class_names),
             where=root,
         )
-    channels = count_channels(root / keys[row] for row in spaced(len(keys)))
+    schema, warnings = kind.describe([root / keys[row] for row in spaced(len(keys))], class_names)
     return FolderReader(
         root=root,
         name=root.resolve().name,
-        schema=Schema(modality=Modality.IMAGE, channels=channels, classes=class_names),
+        schema=schema,
         table=Table(keys=keys, labels=labels, splits=splits),
-        problems=problems,
+        problems=[*problems, *warnings],
     )
 
 
-def _find_classes(root: Path, problems: list[Problem]) -> list[_Class]:
+def _find_classes(root: Path, kind: FileKind, problems: list[Problem]) -> list[_Class]:
     """All classes of all splits, sorted by folder; what is left out is told in ``problems``."""
     splits = split_folders(root)
     found: list[_Class] = []
@@ -117,45 +133,46 @@ def _find_classes(root: Path, problems: list[Problem]) -> list[_Class]:
             )
             problems.append(Problem(key=name, reason=f"left out: it {reason}"))
             continue
-        found += _classes_of(root, name, splits.get(name), problems)
+        found += _classes_of(root, name, splits.get(name), kind, problems)
     return found
 
 
 def _classes_of(
-    root: Path, branch: str, split: Split | None, problems: list[Problem]
+    root: Path, branch: str, split: Split | None, kind: FileKind, problems: list[Problem]
 ) -> list[_Class]:
     folder = root / branch
     names = _subfolders(folder)
-    _check_layout(root, folder, names)
-    stray = _pictures(root, branch, nested=False)
+    _check_layout(root, folder, names, kind)
+    stray = _files(root, branch, kind, nested=False)
     problems += [Problem(key=key, reason="left out: it lies in no class folder") for key in stray]
     found: list[_Class] = []
     for name in names:
         place = f"{branch}/{name}" if branch else name
-        each = _Class(name=name, split=split, pictures=_pictures(root, place))
-        if each.pictures:
+        each = _Class(name=name, split=split, files=_files(root, place, kind))
+        if each.files:
             found.append(each)
         elif split in (None, Split.TRAIN):
             raise LabelError(
                 f"class '{name}' is empty",
-                expected="at least one picture",
+                expected=f"at least one {kind.noun}",
                 where=root / place,
-                fix="Add pictures or remove the folder",
+                fix=f"Add {kind.nouns} or remove the folder",
             )
         else:
-            problems.append(Problem(key=place, reason="the class folder holds no pictures"))
+            problems.append(Problem(key=place, reason=f"the class folder holds no {kind.nouns}"))
     return found
 
 
-def _check_layout(root: Path, folder: Path, names: list[str]) -> None:
-    """Pictures in train/ and test/ without class folders must not become two classes."""
+def _check_layout(root: Path, folder: Path, names: list[str], kind: FileKind) -> None:
+    """Samples in train/ and test/ without class folders must not become two classes."""
     only_splits = bool(names) and all(name.lower() in SPLIT_NAMES for name in names)
     if names and not (folder == root and only_splits):
         return
+    layouts = f"CLASS/*{kind.usual} or train/CLASS/*{kind.usual}"
     raise FormatError(
         "there are no class folders",
-        expected="one folder with pictures a class, as CLASS/*.jpg or train/CLASS/*.jpg",
-        received=f"pictures directly in {', '.join(names)}" if names else "no folders",
+        expected=f"one folder with {kind.nouns} a class, as {layouts}",
+        received=f"{kind.nouns} directly in {', '.join(names)}" if names else "no folders",
         where=folder,
     )
 
@@ -172,26 +189,22 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
     return entry.is_dir()
 
 
-def _is_picture(entry: os.DirEntry[str]) -> bool:
-    """By the name; a broken link counts, so that reading it names it."""
-    if entry.name.startswith("."):
-        return False
-    return os.path.splitext(entry.name)[1].lower() in IMAGE_SUFFIXES and not entry.is_dir()  # noqa: PTH122
+def _files(root: Path, branch: str, kind: FileKind, *, nested: bool = True) -> list[str]:
+    """Sorted paths, relative to ``root``, of the samples in ``branch``."""
+    return sorted(_walk(root, branch, kind.has, nested=nested, above=()))
 
 
-def _pictures(root: Path, branch: str, *, nested: bool = True) -> list[str]:
-    """Sorted paths, relative to ``root``, of the pictures in ``branch``."""
-    return sorted(_walk(root, branch, nested=nested, above=()))
-
-
-def _walk(root: Path, place: str, *, nested: bool, above: tuple[str, ...]) -> Iterator[str]:
+def _walk(
+    root: Path, place: str, wanted: Callable[[str], bool], *, nested: bool, above: tuple[str, ...]
+) -> Iterator[str]:
+    """Files by their names; a broken link counts, so that reading it names it."""
     real = os.path.realpath(root / place)
     if real in above:  # a link to a folder that it lies in
         return
     with os.scandir(root / place) as entries:
         for entry in entries:
             path = f"{place}/{entry.name}" if place else entry.name
-            if _is_picture(entry):
+            if wanted(entry.name) and not entry.is_dir():
                 yield path
             elif nested and _is_folder(entry):
-                yield from _walk(root, path, nested=True, above=(*above, real))
+                yield from _walk(root, path, wanted, nested=True, above=(*above, real))

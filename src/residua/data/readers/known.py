@@ -20,7 +20,8 @@ from residua.batch import Split
 from residua.data.dataset import Reader
 from residua.data.readers.builtin import open_digits
 from residua.data.readers.idx import open_idx
-from residua.data.readers.locations import cache_folder
+from residua.data.readers.locations import cache_folder, data_folder
+from residua.data.readers.wfdb import open_wfdb
 from residua.errors import DataNotFoundError
 from residua.files import naming_full_disk
 
@@ -37,12 +38,15 @@ class Known:
         about: Pictures and classes, in a few words.
         fetch: How torchvision downloads it; None for what is built in.
         classes: Class names where the files have none; None: those that torchvision gives.
+        folders: What it may be called in $RESIDUA_DATA, where it is read as it is and nobody
+            downloads it.
     """
 
     name: str
     about: str
     fetch: Fetch | None
     classes: tuple[str, ...] | None = None
+    folders: tuple[str, ...] = ()
 
 
 def _by_flag(kind: str) -> Fetch:
@@ -140,6 +144,12 @@ KNOWN: tuple[Known, ...] = (
         about="27,000 colour 64x64, 10 kinds of land, no official split",
         fetch=_unsplit("EuroSAT"),
     ),
+    Known(
+        name="mit-bih",
+        about="51,021 + 49,712 heart beats at 360 Hz, 5 classes, other patients in the test",
+        fetch=None,
+        folders=("mit-bih", "mitdb", "ecg-mitdb"),
+    ),
 )
 
 
@@ -159,12 +169,27 @@ def open_known(known: Known) -> Reader:
     Raises:
         DataNotFoundError: It is not in the cache folder and cannot be downloaded.
     """
+    if known.folders:
+        return open_wfdb(_found(known))
     if known.fetch is None:
         return open_digits()
     folder = cache_folder() / "datasets" / known.name
     if not folder.is_dir():
         _download(known, known.fetch, folder)
     return open_idx(folder)
+
+
+def _found(known: Known) -> Path:
+    above = data_folder()
+    places = [above / name for name in known.folders] if above else []
+    for place in places:
+        if place.is_dir():
+            return place
+    raise DataNotFoundError(
+        f"'{known.name}' is not there",
+        expected=f"a folder {' or '.join(known.folders)} in $RESIDUA_DATA ({above or 'not set'})",
+        fix="Download it: python -c \"import wfdb; wfdb.dl_database('mitdb', 'mitdb')\"",
+    )
 
 
 def _download(known: Known, fetch: Fetch, folder: Path) -> None:

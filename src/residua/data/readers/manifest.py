@@ -1,7 +1,8 @@
 """CSV manifests: tables with the columns ``path``, ``label``, and if wanted ``split``, ``group``.
 
 The delimiter is a comma, semicolon or tab; paths are relative to the file. A group names what must
-not be torn apart by the split, such as a patient; without one a sample is its own group.
+not be torn apart by the split, such as a patient; without one a sample is its own group. A column
+``tokens`` in place of ``label`` holds a transcript: tokens in their order, between spaces.
 """
 
 from __future__ import annotations
@@ -9,14 +10,17 @@ from __future__ import annotations
 import csv
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from residua.batch import Modality, Schema, Split
+import numpy as np
+import numpy.typing as npt
+
+from residua.batch import Schema, Split, Task
 from residua.data.dataset import Problem, Raw, Table
+from residua.data.readers.kinds import KINDS, FileKind
 from residua.data.readers.shared import (
     SPLIT_NAMES,
-    count_channels,
     encode_labels,
     files_identity,
     read_file,
@@ -25,14 +29,13 @@ from residua.data.readers.shared import (
 )
 from residua.errors import DataError, FormatError, LabelError, UnreadableSampleError
 
-_REQUIRED = ("path", "label")
-_COLUMNS = (*_REQUIRED, "split", "group")
+_COLUMNS = ("path", "label", "tokens", "split", "group")
 _LONGEST_HEADER = 10_000
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ManifestReader:
-    """The pictures that a CSV file names; keys are the paths written there."""
+    """The files that a CSV file names; keys are the paths written there."""
 
     file: Path
     name: str
@@ -57,7 +60,8 @@ class ManifestReader:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Row:
-    """One line; ``number`` counts lines of the file from 1, the header included."""
+    """One line; ``number`` counts lines of the file from 1, the header included; ``label`` is the
+    transcript where there is one."""
 
     number: int
     path: str
@@ -74,52 +78,95 @@ def open_manifest(
     Args:
         file: The CSV file.
         classes: The allowed labels, in their order; by default those of the training samples.
+            Of transcripts the allowed tokens.
         strict: A file that is not there is an error; otherwise it is left out and told.
 
     Raises:
-        FormatError: The columns ``path`` and ``label`` are not both there, or a line is not full.
+        FormatError: No column ``path``, or neither ``label`` nor ``tokens``, or a line that
+            is not full.
         LabelError: An unknown split, a label that is empty or not allowed, a path that comes twice.
-        UnreadableSampleError: ``strict``, and a file is not there.
+        UnreadableSampleError: ``strict``, and a file is not there; or sound without any header.
     """
-    rows, grouped = _read_rows(file)
+    rows, header = _read_rows(file)
     _check_unique(rows, file)
     rows, problems = _existing(rows, file, strict=strict)
     keys = [row.path for row in rows]
     splits = [row.split for row in rows]
-    if classes is not None:
+    transcribed = _target(header) == "tokens"
+    if classes is not None and not transcribed:
         _check_labels(rows, classes, file)
-    names, labels = encode_labels([row.label for row in rows], splits, keys, file, classes)
-    channels = count_channels(file.parent / keys[row] for row in spaced(len(keys)))
+    names, labels, tokens = (_transcripts if transcribed else _labels)(rows, file, classes)
+    kind = _kind(keys)
+    schema, warnings = kind.describe([file.parent / keys[row] for row in spaced(len(keys))], names)
+    if transcribed:
+        schema = replace(schema, task=Task.CTC)
     return ManifestReader(
         file=file,
         name=file.stem,
-        schema=Schema(modality=Modality.IMAGE, channels=channels, classes=names),
+        schema=schema,
         table=Table(
             keys=keys,
             labels=labels,
             splits=splits,
-            groups=[row.group for row in rows] if grouped else None,
+            tokens=tokens,
+            groups=[row.group for row in rows] if "group" in header else None,
         ),
-        problems=problems,
+        problems=[*problems, *warnings],
     )
 
 
+_Targets = tuple[tuple[str, ...], npt.NDArray[np.int64], Sequence[tuple[int, ...]] | None]
+"""Classes, labels, tokens."""
+
+
+def _labels(rows: Sequence[_Row], file: Path, classes: Sequence[str] | None) -> _Targets:
+    splits, keys = [row.split for row in rows], [row.path for row in rows]
+    names, labels = encode_labels([row.label for row in rows], splits, keys, file, classes)
+    return names, labels, None
+
+
+def _transcripts(rows: Sequence[_Row], file: Path, classes: Sequence[str] | None) -> _Targets:
+    """The classes are the training transcripts' tokens; no sample has a label."""
+    texts = [row.label.split() for row in rows]
+    flat = [(token, row) for text, row in zip(texts, rows, strict=True) for token in text]
+    splits, keys = [row.split for _, row in flat], [row.path for _, row in flat]
+    names, indices = encode_labels([token for token, _ in flat], splits, keys, file, classes)
+    ends = np.cumsum([len(text) for text in texts])[:-1]
+    tokens = [tuple(part.tolist()) for part in np.split(indices, ends)]
+    return names, np.full(len(rows), -1), tokens
+
+
+def _kind(keys: Sequence[str]) -> FileKind:
+    """What most of the files are by their endings; pictures where these say nothing."""
+    return max(KINDS, key=lambda kind: sum(kind.has(Path(key).name) for key in keys))
+
+
 def is_manifest(file: Path) -> bool:
-    """Whether the first line names the columns ``path`` and ``label``."""
+    """Whether the first line names the columns ``path`` and ``label`` or ``tokens``."""
+    header = _header_of(file)
+    return "path" in header and not header.isdisjoint(("label", "tokens"))
+
+
+def has_paths(file: Path) -> bool:
+    """Whether the first line names a column ``path``: a table of files, if perhaps a wrong one."""
+    return "path" in _header_of(file)
+
+
+def _header_of(file: Path) -> set[str]:
     try:
         with file.open(encoding="utf-8-sig", newline="") as lines:
             line = lines.readline(_LONGEST_HEADER)
     except UnicodeDecodeError:
-        return False
-    return set(_REQUIRED) <= set(_names(line.rstrip().split(_delimiter(line))))
+        return set()
+    return set(_names(line.rstrip().split(_delimiter(line))))
 
 
 def _names(header: Sequence[str]) -> list[str]:
     return [name.strip().strip('"').lower() for name in header]
 
 
-def _read_rows(file: Path) -> tuple[list[_Row], bool]:
-    """All rows, and whether there is a group column."""
+def _read_rows(file: Path) -> tuple[list[_Row], list[str]]:
+    """All rows, and the names of the columns."""
     try:
         with file.open(encoding="utf-8-sig", newline="") as lines:
             delimiter = _delimiter(lines.readline())
@@ -131,22 +178,28 @@ def _read_rows(file: Path) -> tuple[list[_Row], bool]:
     except (UnicodeDecodeError, csv.Error) as error:
         raise FormatError("this is not a CSV file in UTF-8", received=error, where=file) from error
     if not rows:
-        raise FormatError("the manifest names no pictures", expected="a row each", where=file)
-    return rows, "group" in header
+        raise FormatError("the manifest names no files", expected="a row each", where=file)
+    return rows, header
 
 
 def _delimiter(line: str) -> str:
     return max(",;\t", key=line.count)
 
 
+def _target(header: Sequence[str]) -> str:
+    """The column of what is to be learnt; a table that has both is one of labels."""
+    return "tokens" if "tokens" in header and "label" not in header else "label"
+
+
 def _check_header(header: Sequence[str], file: Path) -> None:
-    missing = [name for name in _REQUIRED if name not in header]
+    required = ("path", _target(header))
+    missing = [name for name in required if name not in header]
     double = [name for name in _COLUMNS if header.count(name) > 1]
     if missing or double:
         kind, names = ("missing", missing) if missing else ("double", double)
         raise FormatError(
             f"{kind} column {' and '.join(names)}",
-            expected="path,label[,split,group] in the first line",
+            expected="path,label[,split,group] (or tokens for label) in the first line",
             received=shorten(header, at_most=12) or "an empty line",
             where=file,
         )
@@ -163,14 +216,15 @@ def _row(header: Sequence[str], cells: Sequence[str], number: int, file: Path) -
             fix="Quote cells that contain the delimiter",
         )
     values = {name: cell.strip() for name, cell in zip(header, cells, strict=True)}
-    for name in _REQUIRED:
+    target = _target(header)
+    for name in ("path", target):
         if not values[name]:
-            raise (LabelError if name == "label" else FormatError)(f"no {name}", where=where)
+            raise (FormatError if name == "path" else LabelError)(f"no {name}", where=where)
     path = os.path.normpath(values["path"])
     return _Row(
         number=number,
         path=path,
-        label=values["label"],
+        label=values[target],
         split=_split(values.get("split", ""), where),
         group=values.get("group", "") or path,
     )

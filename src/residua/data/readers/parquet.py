@@ -3,7 +3,8 @@
 A file, or a folder with ``train-*.parquet`` and ``test-*.parquet`` in it, in ``data/`` or in a
 folder a split. The picture column is ``struct<bytes, path>``, binary, or text with paths; it and
 the label column are found from the features in the metadata (Image, ClassLabel), else by name and
-type.
+type. Instead of pictures there may be series, as lists of numbers or lists of such lists (one a
+channel), or a column ``text``.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ import numpy as np
 
 from residua.batch import Modality, Schema, Split
 from residua.data.dataset import Problem, Raw, Table
+from residua.data.readers import parquet_cells
 from residua.data.readers.columns import Columns, find_columns
+from residua.data.readers.series import usual
 from residua.data.readers.shared import (
     SPLIT_NAMES,
     count_channels,
@@ -53,7 +56,7 @@ class _Part:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ParquetReader:
-    """Pictures in Parquet files; keys are ``train-00000-of-00001.parquet#17``.
+    """Pictures, series or texts in Parquet files; keys are ``train-00000-of-00001.parquet#17``.
 
     `read` keeps the row group that it read last, as that is what the format can fetch; `scan` reads
     page by page. So a file of one huge row group takes as much memory when read at random.
@@ -81,7 +84,7 @@ class ParquetReader:
         group = bisect.bisect_right(part.ends, index)
         start = part.ends[group - 1] if group else 0
         value = self._group(number, group)[index - start].as_py()
-        return _raw(value, part.path, self.table.keys[row])
+        return self._value(value, part, row)
 
     def scan(self, rows: Sequence[int]) -> Iterator[tuple[int, Raw | DataError]]:
         for part in self.parts:
@@ -90,12 +93,20 @@ class ParquetReader:
             for index, value in _values(part, self.column, rows[low:high]):
                 row = part.first + index
                 try:
-                    yield row, _raw(value, part.path, self.table.keys[row])
+                    yield row, self._value(value, part, row)
                 except DataError as error:
                     yield row, error
 
+    def _value(self, value: Any, part: _Part, row: int) -> Raw:
+        key = self.table.keys[row]
+        if self.schema.modality is Modality.SIGNAL:
+            return parquet_cells.signal(value, self.schema.channels or None, key)
+        if self.schema.modality is Modality.TEXT:
+            return parquet_cells.text(value, key)
+        return _raw(value, part.path, key)
+
     def _group(self, number: int, group: int) -> Any:
-        """The picture column of one row group."""
+        """The samples' column of one row group."""
         column = self._last.get((number, group))
         if column is None:
             with _opened(self.parts[number].path) as file:
@@ -142,18 +153,53 @@ def open_parquet(path: Path) -> ParquetReader:
     ]
     splits = [part.split for part in parts for _ in range(part.rows)]
     values = [value for part in parts for value in _read_labels(part, columns)]
-    classes, labels = _encode(values, columns.classes, splits, keys, root)
+    table, schema = _described(parts, columns, values, splits, keys, root)
     reader = ParquetReader(
         root=root,
         name=path.stem if path.is_file() else path.resolve().name,
         parts=parts,
-        column=columns.image,
-        schema=Schema(modality=Modality.IMAGE, channels=3, classes=classes),
-        table=Table(keys=keys, labels=labels, splits=splits),
+        column=columns.content,
+        schema=schema,
+        table=table,
         problems=problems,
     )
-    schema = replace(reader.schema, channels=count_channels(_first_pictures(reader)))
-    return replace(reader, schema=schema)
+    return replace(reader, schema=replace(schema, channels=_channels(reader)))
+
+
+def _described(
+    parts: Sequence[_Part],
+    columns: Columns,
+    values: Sequence[Any],
+    splits: Sequence[Split | None],
+    keys: Sequence[str],
+    root: Path,
+) -> tuple[Table, Schema]:
+    """All but the number of channels, which is 0 until samples are seen."""
+    schema = Schema(modality=columns.modality, channels=0)
+    if columns.modality is Modality.IMAGE or columns.classes:
+        classes, labels = _encode(values, columns.classes, splits, keys, root)
+        table = Table(keys=keys, labels=labels, splits=splits)
+        if columns.group:
+            groups = [str(name) for part in parts for name in _read_column(part, columns.group)]
+            table = replace(table, groups=groups)
+        return table, replace(schema, classes=classes)
+    groups = None
+    if columns.group:
+        groups = [name for part in parts for name in _read_column(part, columns.group)]
+    found = parquet_cells.targets(values, columns.quantities, splits, groups, keys)
+    return found.table, replace(schema, classes=found.classes, task=found.task)
+
+
+def _channels(reader: ParquetReader) -> int:
+    if reader.schema.modality is Modality.TEXT:
+        return 1
+    first = list(_first_samples(reader))
+    if reader.schema.modality is Modality.IMAGE:
+        return count_channels(raw for raw in first if isinstance(raw, bytes))
+    counts = [len(raw) for raw in first if not isinstance(raw, bytes)]
+    if not counts:
+        raise FormatError("no series can be read", expected="lists of numbers", where=reader.root)
+    return usual(counts)
 
 
 @contextmanager
@@ -199,21 +245,25 @@ def _split_of(file: Path) -> Split | None:
 
 
 def _check_columns(names: Sequence[str], columns: Columns, file: Path) -> None:
-    if not {columns.image, columns.label} <= set(names):
+    if not {columns.content, columns.label} <= set(names):
         raise FormatError(
             "the files of a data set have different columns",
-            expected=f"{columns.image} and {columns.label}",
+            expected=f"{columns.content} and {columns.label}",
             received=shorten(names),
             where=file,
         )
 
 
 def _read_labels(part: _Part, columns: Columns) -> list[Any]:
-    with _opened(part.path) as file:
-        values = file.read(columns=[columns.label], use_threads=False).column(0).to_pylist()
+    values = _read_column(part, columns.label)
     if None in values:
         raise LabelError("a label is missing", where=f"{part.path}#{values.index(None)}")
     return values
+
+
+def _read_column(part: _Part, name: str) -> list[Any]:
+    with _opened(part.path) as file:
+        return file.read(columns=[name], use_threads=False).column(0).to_pylist()
 
 
 def _encode(
@@ -280,8 +330,8 @@ def _raw(value: Any, file: Path, key: str) -> bytes:
     return read_file(file.parent / path, key)
 
 
-def _first_pictures(reader: ParquetReader) -> Iterator[Raw]:
-    """The first pictures of a few row groups over all files: evenly spaced ones would have to
+def _first_samples(reader: ParquetReader) -> Iterator[Raw]:
+    """The first samples of a few row groups over all files: evenly spaced ones would have to
     read through everything between."""
     starts = [
         (part, end_of_previous)
@@ -293,5 +343,5 @@ def _first_pictures(reader: ParquetReader) -> Iterator[Raw]:
         part, start = starts[position]
         stop = min(start + _BATCH, part.rows)
         for _, raw in reader.scan(range(part.first + start, part.first + stop)):
-            if isinstance(raw, bytes):
+            if not isinstance(raw, DataError):
                 yield raw
