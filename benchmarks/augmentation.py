@@ -16,7 +16,8 @@ import torch
 from torchvision.transforms import v2
 
 from residua.augment.config import AugmentConfig
-from residua.augment.image import ImageAugment, draws_for
+from residua.augment.draws import draws_for
+from residua.augment.image import ImageAugment
 from residua.batch import Batch
 
 TO_FLOAT = v2.ToDtype(torch.float32, scale=True)

@@ -25,7 +25,7 @@ import torch
 import tyro
 from torch import nn
 
-from residua.augment.image import draws_for
+from residua.augment.draws import draws_for
 from residua.batch import Split
 from residua.data.config import DataConfig
 from residua.data.loader import Loader, Step

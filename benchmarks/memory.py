@@ -103,11 +103,10 @@ def run(folder: Path, mode: str, side: int) -> Peak:
 
 def measure(data: str, mode: str, *, side: int) -> Peak:
     from residua.batch import Split
-    from residua.data.choose import choose_preprocess
+    from residua.data.choose import choose_preprocess, training_form
     from residua.data.config import DataConfig
     from residua.data.loader import Loader
     from residua.data.open import open_dataset
-    from residua.data.preprocess import training_form
 
     config = DataConfig(
         path=data, size=(side, side), cache="always" if mode == "cached" else "never", workers=2

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from residua.recipes.presets import preset
+from residua.data.modality import modality_of
+from residua.recipes.presets import AUTO, preset, usual_recipe
 from residua.recipes.recipe import Recipe
 from residua.run.run import Run
 from residua.run.terminal import Terminal
@@ -16,7 +17,7 @@ from residua.run.train import train as train_run
 def train(
     data: str | Path,
     *,
-    recipe: Recipe | str = "fast",
+    recipe: Recipe | str = AUTO,
     network: str | None = None,
     start: str | Path | None = None,
     epochs: int | None = None,
@@ -30,7 +31,7 @@ def train(
 
     Args:
         data: A path or a known name, see docs/data.md.
-        recipe: The whole run as a value, or the name of a ready recipe.
+        recipe: The whole run as a value, or the name of a ready recipe; auto goes by the data.
         start: Weights to start from: ``torchvision/resnet50``, a run folder, a file, see
             docs/weights.md.
         network, epochs, batch_size, lr, seed: In place of what the recipe says; everything else is
@@ -41,7 +42,7 @@ def train(
     Raises:
         ResiduaError: With one line that says what was expected, what was found, what to do.
     """
-    base = preset(recipe) if isinstance(recipe, str) else recipe
+    base = _base(recipe, str(data))
     training, optimizer = base.training, base.training.optimizer
     full = replace(
         base,
@@ -54,6 +55,7 @@ def train(
         training=replace(
             training,
             epochs=training.epochs if epochs is None else epochs,
+            updates=training.updates if epochs is None else None,
             batch_size=training.batch_size if batch_size is None else batch_size,
             seed=training.seed if seed is None else seed,
             optimizer=replace(optimizer, lr=optimizer.lr if lr is None else lr),
@@ -62,6 +64,12 @@ def train(
     terminal = Terminal(quiet=quiet)
     folder = train_run(full, None if run is None else Path(run), terminal)
     return Run(folder.root, terminal=terminal)
+
+
+def _base(recipe: Recipe | str, data: str) -> Recipe:
+    if not isinstance(recipe, str):
+        return recipe
+    return usual_recipe(modality_of(data)) if recipe == AUTO else preset(recipe)
 
 
 def resume(run: str | Path, *, quiet: bool = False) -> Run:

@@ -11,6 +11,7 @@ from tyro.conf import arg
 
 from residua.cli import console
 from residua.cli.train import with_recipe_defaults
+from residua.recipes.presets import AUTO
 from residua.recipes.recipe import Recipe
 
 
@@ -29,8 +30,8 @@ class FindLr:
     """Last rate."""
     steps: int = 100
     """Updates."""
-    recipe: str = "fast"
-    """Start from a recipe of `residua list recipes`."""
+    recipe: str = AUTO
+    """Start from a recipe of `residua list recipes`; auto goes by the data."""
     json: bool = False
     """Print rates, losses and suggestion as JSON."""
     config: Annotated[Recipe, arg(name="")] = field(default_factory=Recipe)

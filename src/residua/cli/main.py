@@ -38,7 +38,8 @@ VERBS = {
     "resume": Verb("resume", "Resume", "go on with a run that was interrupted"),
     "find-lr": Verb("find_lr", "FindLr", "suggest a learning rate by a range test"),
     "evaluate": Verb("evaluate", "Evaluate", "score a run on a split or on other data"),
-    "predict": Verb("predict", "Predict", "classify files, folders, globs or standard input"),
+    "predict": Verb("predict", "Predict", "answer for files, folders, globs or standard input"),
+    "events": Verb("events", "Events", "find events in a long recording, as it goes"),
     "export-weights": Verb(
         "export_weights", "ExportWeights", "write a run's weights for torchvision or timm"
     ),
@@ -48,6 +49,8 @@ VERBS = {
 EXAMPLES = """examples:
   residua train digits                      trains on the digits built into scikit-learn
   residua train path/to/pictures            a folder with one sub-folder a class
+  residua train path/to/clips               the same with sound files
+  residua train path/to/GunPoint            series: .ts, .arff, .csv, .npz, ECG records ...
   residua evaluate runs/pictures-1          its scores on the test split
   residua predict runs/pictures-1 new/*.jpg
 """
@@ -63,7 +66,7 @@ def help_text() -> str:
     rows = "\n".join(f"  {name:<{width}}{verb.help}" for name, verb in VERBS.items())
     return (
         "usage: residua VERB ...\n\n"
-        "From a folder of labelled pictures to a trained, evaluated network.\n\n"
+        "From labelled pictures, signals, sound or text to a trained, evaluated network.\n\n"
         f"verbs:\n{rows}\n\n{EXAMPLES}\n"
         "residua VERB --help says what a verb takes; residua --version prints the version."
     )

@@ -10,14 +10,18 @@ from typing import Annotated, Protocol, TypeVar
 import tyro
 from tyro.conf import arg
 
+from residua.batch import Modality
 from residua.cli import console
 from residua.cli.parsing import parse as parse_arguments
-from residua.recipes.presets import preset
+from residua.recipes.presets import AUTO, fast, preset, usual_recipe
 from residua.recipes.recipe import Recipe
 
 
 class TakesRecipe(Protocol):
     """A verb that trains: made from data, the name of a recipe, and the recipe."""
+
+    @property
+    def data(self) -> str: ...
 
     def __init__(self, *, data: str, recipe: str, config: Recipe) -> None: ...
 
@@ -40,8 +44,9 @@ class Train:
     ] = None
     """Folder for the run; by default runs/DATA-NETWORK-N. Under torchrun say --out, because
     torchrun takes --run for one of its own."""
-    recipe: str = "fast"
-    """Start from a recipe of `residua list recipes`; the options below change it."""
+    recipe: str = AUTO
+    """Start from a recipe of `residua list recipes`; the options below change it. auto: fast for
+    pictures, audio for sound, series for signals and text."""
     quiet: bool = False
     """Say nothing but warnings."""
     chart: bool = True
@@ -69,10 +74,30 @@ def parse(arguments: Sequence[str]) -> Train:
 
 
 def with_recipe_defaults(command: type[T], arguments: Sequence[str], *, verb: str) -> T:
-    """``command`` parsed twice over: --recipe decides the other options' defaults."""
+    """``command`` parsed twice over: --recipe, or else the data, decides the options' defaults."""
     name = _recipe_name(arguments)
-    default = command(data=tyro.MISSING, recipe=name, config=preset(name))
-    return parse_arguments(command, arguments, verb=verb, default=default)
+
+    def parsed(base: Recipe) -> T:
+        default = command(data=tyro.MISSING, recipe=name, config=base)
+        return parse_arguments(command, arguments, verb=verb, default=default)
+
+    if name != AUTO:
+        return parsed(preset(name))
+    command_line = parsed(fast())
+    base = _usual(command_line.data)
+    if base is None:
+        return command_line
+    if any(each.split("=")[0] == "--epochs" for each in arguments):
+        base = replace(base, training=replace(base.training, updates=None))
+    return parsed(base)
+
+
+def _usual(data: str) -> Recipe | None:
+    """What is usual for data that is no pictures."""
+    from residua.data.modality import modality_of
+
+    modality = modality_of(data)
+    return None if modality is Modality.IMAGE else usual_recipe(modality)
 
 
 def _recipe_name(arguments: Sequence[str]) -> str:
@@ -81,4 +106,4 @@ def _recipe_name(arguments: Sequence[str]) -> str:
             return argument.partition("=")[2]
         if argument == "--recipe" and position + 1 < len(arguments):
             return arguments[position + 1]
-    return "fast"
+    return AUTO

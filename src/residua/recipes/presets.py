@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from residua.augment.config import AugmentConfig
+from residua.batch import Modality
 from residua.data.config import DataConfig
 from residua.errors import UnknownNameError
 from residua.methods.config import SupervisedConfig
@@ -112,9 +113,60 @@ def d2l() -> Recipe:
     )
 
 
+def series() -> Recipe:
+    """The default for signals and text: good accuracy within minutes on a processor.
+
+    AdamW with one cycle of warm-up and cosine, 1,500 updates of 16 samples however few there are,
+    the weights of the last epoch.
+
+    Command: ``residua train path/to/GunPoint``
+    Cost and expected result: docs/series.md, which `benchmarks/ucr.py` measures.
+    """
+    return Recipe(
+        method=SupervisedConfig(label_smoothing=0.1),
+        training=TrainingConfig(
+            updates=1500,
+            batch_size=16,
+            ema=0.98,
+            keep="last",
+            optimizer=OptimizerConfig(optimizer="adamw", lr=2e-3, weight_decay=0.01),
+        ),
+    )
+
+
+def audio() -> Recipe:
+    """The default for sound: log-mel spectrograms, light changes of sound and spectrogram.
+
+    AdamW with one cycle of warm-up and cosine, 2,000 updates of 32 clips.
+
+    Command: ``residua train path/to/spoken-digits``
+    Cost and expected result: docs/series.md, which `benchmarks/spoken_digits.py` measures.
+    """
+    return Recipe(
+        method=SupervisedConfig(label_smoothing=0.1),
+        training=TrainingConfig(
+            updates=2000,
+            batch_size=32,
+            ema=0.98,
+            optimizer=OptimizerConfig(optimizer="adamw", lr=1e-3, weight_decay=0.01, clip=5.0),
+        ),
+    )
+
+
 PRESETS: Mapping[str, Callable[[], Recipe]] = {
-    recipe.__name__: recipe for recipe in (fast, he2015_cifar, torchvision_v1, d2l)
+    recipe.__name__: recipe for recipe in (fast, series, audio, he2015_cifar, torchvision_v1, d2l)
 }
+
+
+AUTO = "auto"
+"""The recipe that `usual_recipe` gives for the data at hand."""
+
+
+def usual_recipe(modality: Modality) -> Recipe:
+    """What is trained where no recipe is named."""
+    if modality is Modality.IMAGE:
+        return fast()
+    return audio() if modality is Modality.SOUND else series()
 
 
 def preset(name: str) -> Recipe:

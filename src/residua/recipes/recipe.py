@@ -15,7 +15,9 @@ import cattrs
 from cattrs.v import format_exception
 
 from residua.augment.config import AugmentConfig
-from residua.data.config import DataConfig
+from residua.augment.signal_config import SignalAugmentConfig
+from residua.augment.sound_config import SoundAugmentConfig
+from residua.data.config import DataConfig, SeriesConfig
 from residua.errors import FormatError, UsageError
 from residua.files import write_atomically
 from residua.methods.config import SupervisedConfig
@@ -56,8 +58,11 @@ class Recipe:
     """Everything that decides how a run goes."""
 
     data: DataConfig = field(default_factory=DataConfig)
+    series: SeriesConfig = field(default_factory=SeriesConfig)
     network: NetworkConfig = field(default_factory=NetworkConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
+    signal: SignalAugmentConfig = field(default_factory=SignalAugmentConfig)
+    sound: SoundAugmentConfig = field(default_factory=SoundAugmentConfig)
     method: SupervisedConfig = field(default_factory=SupervisedConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
 
@@ -67,6 +72,7 @@ class Recipe:
             if isinstance(value, float) and not math.isfinite(value):
                 raise UsageError(f"wrong {name}", expected="a finite number", received=value)
         self.data.check()
+        self.series.check()
         self.method.check()
         self.training.check()
 

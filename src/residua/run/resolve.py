@@ -8,11 +8,16 @@ from pathlib import Path
 import torch
 
 from residua.augment.image import ImageAugment
+from residua.batch import Modality, Split
 from residua.data.dataset import Dataset
+from residua.data.image_preprocess import ImagePreprocess
 from residua.data.preprocess import Preprocess
+from residua.data.sampling import steps_per_epoch
 from residua.networks.catalog import get_spec
 from residua.networks.pretrained.source import is_published
-from residua.recipes.recipe import Recipe
+from residua.recipes.recipe import NetworkConfig, Recipe
+from residua.run.options import check_options
+from residua.training.config import TrainingConfig
 from residua.training.precision import choose_arithmetic
 
 SMALL = 64
@@ -22,6 +27,14 @@ _WRITING = {"digits", "mnist", "kmnist", "emnist", "qmnist", "svhn", "usps"}
 """Data sets of characters, which a mirror turns into other characters."""
 
 
+_USUAL_NETWORK = {
+    Modality.SIGNAL: "multiscale_resnet1d",
+    Modality.SOUND: "crnn_small",
+    Modality.TEXT: "multiscale_resnet1d",
+}
+"""What "auto" trains where there are no weights to start from."""
+
+
 def resolve(
     recipe: Recipe, dataset: Dataset, preprocess: Preprocess, device: torch.device
 ) -> Recipe:
@@ -29,35 +42,58 @@ def resolve(
 
     Raises:
         UnknownNameError: For a network that is not in the catalog.
+        UsageError: An option that means nothing for this kind of data.
     """
-    small = max(preprocess.size) <= SMALL
-    network, augment = recipe.network, recipe.augment
-    if network.network == "auto":
-        network = replace(network, network="resnet20" if small else "resnet18")
-    spec = get_spec(network.network)
-    if network.start and not is_published(network.start):
-        start = Path(network.start).expanduser()
-        network = replace(network, start=str(start.resolve() if start.exists() else start))
-    if augment.flip is None and dataset.name in _WRITING:
-        augment = replace(augment, flip=0.0)
-    views = ImageAugment(config=augment, size=preprocess.size, num_classes=0)
-    augment = replace(augment, crop=views.crop, flip=views.flip, padding=views.padding)
+    check_options(recipe, dataset.schema.modality)
+    recipe = replace(recipe, network=_network(recipe.network, preprocess))
+    if isinstance(preprocess, ImagePreprocess):
+        recipe = _for_pictures(recipe, dataset, preprocess)
     path = recipe.data.path
     if Path(path).expanduser().exists():
         path = str(Path(path).expanduser().resolve())  # resuming works from any folder
-    optimizer = recipe.training.optimizer
-    lr = optimizer.peak_lr * (spec.lr_factor if optimizer.lr is None else 1)
-    optimizer = replace(optimizer, lr=lr, weight_decay=optimizer.decay)
-    arithmetic = choose_arithmetic(recipe.training.precision, device)
     return replace(
         recipe,
-        network=network,
-        augment=augment,
-        data=replace(recipe.data, path=path, size=preprocess.size, channels=preprocess.channels),
-        training=replace(
-            recipe.training,
-            optimizer=optimizer,
-            precision=arithmetic.name,
-            threads=torch.get_num_threads(),
-        ),
+        data=replace(recipe.data, path=path),
+        training=_training(recipe, len(dataset.rows(Split.TRAIN)), device),
+    )
+
+
+def _network(config: NetworkConfig, preprocess: Preprocess) -> NetworkConfig:
+    if config.network == "auto" and isinstance(preprocess, ImagePreprocess):
+        config = replace(
+            config, network="resnet20" if max(preprocess.size) <= SMALL else "resnet18"
+        )
+    elif config.network == "auto":
+        config = replace(config, network=_USUAL_NETWORK[preprocess.modality])
+    if config.start and not is_published(config.start):
+        start = Path(config.start).expanduser()
+        config = replace(config, start=str(start.resolve() if start.exists() else start))
+    return config
+
+
+def _for_pictures(recipe: Recipe, dataset: Dataset, preprocess: ImagePreprocess) -> Recipe:
+    augment = recipe.augment
+    if augment.flip is None and dataset.name in _WRITING:
+        augment = replace(augment, flip=0.0)
+    views = ImageAugment(config=augment, size=preprocess.size, num_classes=0)
+    return replace(
+        recipe,
+        augment=replace(augment, crop=views.crop, flip=views.flip, padding=views.padding),
+        data=replace(recipe.data, size=preprocess.size, channels=preprocess.channels),
+    )
+
+
+def _training(recipe: Recipe, samples: int, device: torch.device) -> TrainingConfig:
+    training, optimizer = recipe.training, recipe.training.optimizer
+    factor = get_spec(recipe.network.network).lr_factor if optimizer.lr is None else 1
+    epochs = training.epochs
+    if training.updates is not None:
+        epochs = -(-training.updates // steps_per_epoch(samples, training.batch_size))
+    return replace(
+        training,
+        epochs=epochs,
+        updates=None,
+        optimizer=replace(optimizer, lr=optimizer.peak_lr * factor, weight_decay=optimizer.decay),
+        precision=choose_arithmetic(training.precision, device).name,
+        threads=torch.get_num_threads(),
     )

@@ -1,0 +1,104 @@
+"""Accuracy on UCR/UEA problems against published figures: every seed counts, none is chosen.
+
+    python benchmarks/ucr.py [--network NAME] [--problems GunPoint ...] [--seeds 0 1 2]
+
+Needs the archive's .ts files, one folder a problem, below $RESIDUA_DATA/ucr (or --data). Trains on
+the whole training split, without validation, for the recipe's number of updates; scores the weights
+of the last epoch on the test split, once.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import tempfile
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import tyro
+
+import residua
+from residua.recipes.presets import series
+from residua.recipes.recipe import Recipe
+
+PUBLISHED = {
+    "GunPoint": 0.991,
+    "ItalyPowerDemand": 0.962,
+    "ArrowHead": 0.838,
+    "OSULeaf": 0.980,
+    "ACSF1": 0.916,
+    "BasicMotions": 1.0,
+    "JapaneseVowels": 0.97,
+}
+"""ResNet on the archive's default split (MSD-IRIMAS/LITE, hfawaz/dl-4-tsc); JapaneseVowels: the
+.97 of FCN and InceptionTime."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Accuracy on UCR/UEA problems against published figures."""
+
+    data: Path = Path(os.environ.get("RESIDUA_DATA", "data")) / "ucr"
+    """Folder of the problems."""
+    network: str = "auto"
+    """A name of `residua list networks`."""
+    problems: tuple[str, ...] = tuple(PUBLISHED)
+    """Folders below --data."""
+    seeds: tuple[int, ...] = (0, 1, 2)
+    """Seeds of weights, order and augmentation."""
+    updates: int | None = None
+    """In place of the recipe's number of updates."""
+    lr: float | None = None
+    """In place of the recipe's learning rate."""
+
+
+def recipe(options: Options) -> Recipe:
+    base = series()
+    training = base.training
+    return replace(
+        base,
+        data=replace(base.data, validation_fraction=0.0),
+        network=replace(base.network, network=options.network),
+        training=replace(
+            training,
+            keep="last",
+            updates=options.updates or training.updates,
+            optimizer=replace(training.optimizer, lr=options.lr or training.optimizer.lr),
+        ),
+    )
+
+
+def accuracy(options: Options, problem: str, seed: int) -> float:
+    """Test accuracy of the last epoch."""
+    with tempfile.TemporaryDirectory() as folder:
+        run = residua.train(
+            options.data / problem,
+            recipe=recipe(options),
+            seed=seed,
+            run=Path(folder) / "run",
+            quiet=True,
+        )
+        return run.evaluate("test").accuracy
+
+
+def main(options: Options) -> None:
+    print(
+        f"{'problem':18} {'mean':>6} {'sd':>6}  {'of seeds':24} {'published':>9} {'min a seed':>10}"
+    )
+    for problem in options.problems:
+        start = time.perf_counter()
+        found = [accuracy(options, problem, seed) for seed in options.seeds]
+        minutes = (time.perf_counter() - start) / 60 / len(found)
+        spread = statistics.stdev(found) if len(found) > 1 else float("nan")
+        each = " ".join(f"{value:.3f}" for value in found)
+        published = PUBLISHED.get(problem, float("nan"))
+        print(
+            f"{problem:18} {statistics.mean(found):6.3f} {spread:6.3f}  {each:24}"
+            f" {published:9.3f} {minutes:10.1f}",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Options))

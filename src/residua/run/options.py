@@ -1,0 +1,45 @@
+"""Options that mean nothing for a kind of data: said, not ignored."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+from residua.batch import Modality
+from residua.errors import UsageError
+from residua.recipes.recipe import Recipe
+
+_PICTURES = frozenset({"size", "channels", "fit", "normalise"})
+_SOUND = frozenset({"mels", "window_ms", "hop_ms", "frequencies"})
+_MIXING = frozenset({"mixup", "cutmix", "mix_probability", "cutmix_share"})
+
+
+def check_options(recipe: Recipe, modality: Modality) -> None:
+    """Raises a `UsageError` for the first option that was set and that ``modality`` has not."""
+    pictures, sound = modality is Modality.IMAGE, modality is Modality.SOUND
+    if not pictures:
+        _refuse(recipe.data, _PICTURES, modality)
+        _refuse(recipe.augment, _names(recipe.augment) - _MIXING, modality)
+    else:
+        _refuse(recipe.series, _names(recipe.series), modality)
+    if not pictures and not sound:
+        _refuse(recipe.series, _SOUND, modality)
+    if modality is not Modality.SIGNAL:
+        _refuse(recipe.signal, _names(recipe.signal), modality)
+    if not sound:
+        _refuse(recipe.sound, _names(recipe.sound), modality)
+
+
+def _names(config: object) -> frozenset[str]:
+    return frozenset(field.name for field in fields(config))  # pyright: ignore[reportArgumentType]
+
+
+def _refuse(config: object, names: frozenset[str], modality: Modality) -> None:
+    usual = type(config)()
+    for name in sorted(names):
+        value = getattr(config, name)
+        if value != getattr(usual, name):
+            raise UsageError(
+                f"--{name.replace('_', '-')} means nothing for this data",
+                expected=f"options for {modality.value} data",
+                received=value,
+            )
