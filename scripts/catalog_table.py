@@ -27,8 +27,8 @@ Written by `python scripts/catalog_table.py`. `residua compare-networks NAME ...
 for any input and measures speed; `residua summary NAME` opens one network.
 
 - **parameters**: weights and biases, auxiliary classifiers included.
-- **MACs**: multiply-adds of convolutions and matrix products for one picture of the size given.
-- **memory**: what training keeps of one picture for backward, in float32. MACs and memory are
+- **MACs**: multiply-adds of convolutions and matrix products for one sample of the size given.
+- **memory**: what training keeps of one sample for backward, in float32. MACs and memory are
   without auxiliary classifiers.
 - **top-1**: published accuracy in percent, one crop; on what data and by whom. It compares networks
   only where data and recipe are the same.

@@ -1,7 +1,7 @@
 """Writes the map of files into docs/architecture.md: the first line of every module's docstring.
 
-    python scripts/map_files.py            writes it
-    python scripts/map_files.py --check    exits 1 if it is not up to date
+python scripts/map_files.py            writes it
+python scripts/map_files.py --check    exits 1 if it is not up to date
 """
 
 from __future__ import annotations

@@ -22,13 +22,19 @@ from residua.networks.catalog import (
     spec_from_json,
     spec_to_json,
 )
+from residua.networks.specs.crnn import CRNNSpec
 from residua.networks.specs.inception_resnet import InceptionResNetSpec
 from residua.networks.specs.resnet import ResNetSpec
 from residua.networks.weights import load_state
 
 NAMES = list_models()
-RANKS = (1, 2)
 THIN = unique_thin_names()
+SIGNALS_ALONE = [name for name in THIN if get_spec(name).rank == 1]
+RANKED = [(name, rank) for name in THIN for rank in (1, 2)[: get_spec(name).rank]]
+
+each_rank = pytest.mark.parametrize(
+    ("name", "rank"), RANKED, ids=[f"{name}-{rank}d" for name, rank in RANKED]
+)
 
 
 def through(network, x):
@@ -36,11 +42,6 @@ def through(network, x):
     for stage in network.stages():
         x = stage(x)
     return x
-
-
-@pytest.fixture(params=RANKS, ids=["1d", "2d"])
-def rank(request):
-    return request.param
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -82,7 +83,7 @@ def test_stages_cover_every_parameter_once(name):
 
 
 @pytest.mark.parametrize("in_chans", [1, 3, 5])
-@pytest.mark.parametrize("name", THIN)
+@each_rank
 def test_forward_and_backward(name, rank, in_chans):
     torch.manual_seed(0)
     spec = thin(name, rank=rank, in_chans=in_chans, drop_rate=0.1, drop_path_rate=0.1)
@@ -96,7 +97,7 @@ def test_forward_and_backward(name, rank, in_chans):
         assert parameter.grad.isfinite().all(), key
 
 
-@pytest.mark.parametrize("name", THIN)
+@each_rank
 def test_features_and_head(name, rank):
     torch.manual_seed(0)
     network = build(thin(name, rank=rank)).eval()
@@ -111,7 +112,8 @@ def test_features_and_head(name, rank):
     assert len(maps) == 2
     for row, feature in zip(network.feature_info, network.forward_intermediates(x)[1], strict=True):
         assert feature.shape[:2] == (2, row.channels)
-        for size, found in zip(x.shape[2:], feature.shape[2:], strict=True):
+        first = -1 if isinstance(network.spec, CRNNSpec) else 2  # which folds frequency away
+        for size, found in zip(x.shape[first:], feature.shape[first:], strict=True):
             padded = isinstance(network.spec, ResNetSpec)
             assert found == math.ceil(size / row.reduction) if padded else True
             unpadded = isinstance(network.spec, InceptionResNetSpec)
@@ -138,7 +140,7 @@ def test_head_reset(name):
     assert build(network.spec).state_dict().keys() == network.state_dict().keys()
 
 
-@pytest.mark.parametrize("name", THIN)
+@each_rank
 def test_save_and_load(name, rank, tmp_path):
     torch.manual_seed(0)
     network = build(thin(name, rank=rank))
@@ -166,7 +168,7 @@ def test_checkpointing_changes_nothing(name):
         assert torch.equal(a, b), key
 
 
-@pytest.mark.parametrize("name", THIN)
+@each_rank
 def test_inference_does_not_depend_on_the_batch_or_change_the_input(name, rank):
     torch.manual_seed(0)
     network = build(thin(name, rank=rank)).double().eval()
@@ -177,7 +179,7 @@ def test_inference_does_not_depend_on_the_batch_or_change_the_input(name, rank):
     torch.testing.assert_close(torch.cat([network(sample[None]) for sample in x]), whole)
 
 
-@pytest.mark.parametrize("name", THIN)
+@each_rank
 def test_the_smallest_size_works_and_none_below_does(name, rank):
     network = build(thin(name, rank=rank)).eval()
     least = network.min_size
@@ -190,19 +192,26 @@ def test_the_smallest_size_works_and_none_below_does(name, rank):
             through(network, small)
 
 
-@pytest.mark.parametrize("name", THIN)
+@each_rank
 def test_wrong_inputs_say_what_was_expected(name, rank):
     network = build(thin(name, rank=rank))
     sizes = tuple(inputs(network).shape[2:])
-    shape = (2, 3, *sizes)
+    channels = network.spec.in_chans
+    shape = (2, channels, *sizes)
     wrong = {
-        "channels": torch.zeros(2, 4, *sizes),
+        "channels": torch.zeros(2, channels + 1, *sizes),
         "rank": torch.zeros(*shape, 5),
         "unbatched": torch.zeros(shape[1:]),
         "integers": torch.zeros(shape, dtype=torch.uint8),
-        "empty": torch.zeros(2, 3, *(0, 4)[:rank]),
+        "empty": torch.zeros(2, channels, *(0, 4)[:rank]),
     }
     for x in wrong.values():
         with pytest.raises(InputShapeError) as caught:
             network(x)
         assert str(list(x.shape)) in str(caught.value)
+
+
+@pytest.mark.parametrize("name", SIGNALS_ALONE)
+def test_networks_for_signals_alone_refuse_pictures(name):
+    with pytest.raises(UsageError, match="cannot have this rank: expected 1, for signals"):
+        thin(name, rank=2)

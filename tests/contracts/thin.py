@@ -11,12 +11,18 @@ from torch import Tensor
 from residua.networks.catalog import Spec, get_spec, list_models
 from residua.networks.network import Network
 from residua.networks.specs.alexnet import AlexNetSpec
+from residua.networks.specs.crnn import CRNNSpec
 from residua.networks.specs.densenet import DenseNetSpec
+from residua.networks.specs.ecg_resnet import ECGResNetSpec
 from residua.networks.specs.googlenet import CompactGoogLeNetSpec, GoogLeNetSpec
 from residua.networks.specs.inception_resnet import InceptionResNetSpec
+from residua.networks.specs.inception_time import InceptionTimeSpec
+from residua.networks.specs.multiscale import MultiScaleSpec
 from residua.networks.specs.nin import NiNSpec
 from residua.networks.specs.resnet import ResNetSpec
 from residua.networks.specs.vgg import VGGSpec
+from residua.networks.specs.wang import WangSpec
+from residua.networks.specs.xresnet1d import XResNet1dSpec
 
 
 def thin(name: str, **changes: object) -> Spec:
@@ -44,6 +50,29 @@ def thin(name: str, **changes: object) -> Spec:
             spec = replace(spec, width=1 / 32, depths=(1, 1, 2))
         case DenseNetSpec():
             spec = replace(spec, depths=(2,) * len(spec.depths), growth=4, stem_width=8)
+        case MultiScaleSpec():
+            spec = replace(spec, widths=tuple(w // 16 for w in spec.widths), stem_width=8)
+        case WangSpec():
+            spec = replace(spec, widths=tuple(w // 16 for w in spec.widths))
+        case InceptionTimeSpec():
+            spec = replace(spec, width=2, bottleneck=2, members=min(spec.members, 3))
+        case XResNet1dSpec():
+            spec = replace(spec, depths=(1,) * 4, width=8, stem=(4, 4, 8), hidden=8)
+        case ECGResNetSpec():
+            spec = replace(spec, depths=(2,) * 4, widths=tuple(w // 8 for w in spec.widths))
+        case CRNNSpec():
+            spec = replace(
+                spec,
+                widths=(4, 4, 8),
+                blocks=1,
+                inner=4,
+                gate_reduction=4,
+                branches=(3, 5),
+                branch_width=4,
+                hidden=6,
+                layers=2,
+                in_chans=3,
+            )
     if not spec.has_residuals:
         changes.pop("drop_path_rate", None)
     return replace(spec, **{"num_classes": 4, **changes})

@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.networks.peers import assert_same_state, from_one_seed
 from torch import nn
 
 from residua.errors import UsageError
@@ -162,13 +163,10 @@ def test_dropout_is_where_each_network_has_it():
 def test_torchvision():
     """Weights, logits, gradients and dropout masks from the same seed, bit for bit."""
     models = pytest.importorskip("torchvision").models
-    torch.manual_seed(0)
-    peer = models.alexnet(num_classes=10)
-    torch.manual_seed(0)
-    network = create_model("alexnet", num_classes=10)
-    assert list(network.state_dict()) == list(peer.state_dict())
-    for key, value in peer.state_dict().items():
-        assert torch.equal(network.state_dict()[key], value), key
+    network, peer = from_one_seed(
+        lambda: create_model("alexnet", num_classes=10), lambda: models.alexnet(num_classes=10)
+    )
+    assert_same_state(network, peer)
     peer.load_state_dict(network.state_dict())
     x = torch.randn(2, 3, 96, 80)
     assert torch.equal(network.eval()(x), peer.eval()(x))

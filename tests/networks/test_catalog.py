@@ -36,7 +36,7 @@ def test_names_are_unique_and_match_patterns():
 
 
 def test_every_row_says_where_it_comes_from():
-    numbers = ("arXiv:", "NIPS 2012")
+    numbers = ("arXiv:", "NIPS 2012", "github.com/")
     for name in list_models():
         assert any(number in get_spec(name).reference for number in numbers), name
 

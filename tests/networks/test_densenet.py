@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.networks.peers import assert_same_state, from_one_seed
 from torch import nn
 
 from residua.errors import InputShapeError, UsageError
@@ -53,10 +54,6 @@ def normalised(x, norm):
     scale = norm.weight / (norm.running_var + 1e-5).sqrt()
     shift = norm.bias - norm.running_mean * scale
     return (x * scale.view(shape) + shift.view(shape)).clamp(min=0)
-
-
-def same_state(a, b):
-    return all(torch.equal(x, b.state_dict()[key].to(x.dtype)) for key, x in a.state_dict().items())
 
 
 @pytest.mark.parametrize(("name", "count"), COUNTS.items())
@@ -119,10 +116,7 @@ def test_initialisation_is_kaimings_by_fan_in():
 def peers(name):
     """torchvision's network and ours, from the same seed."""
     models = pytest.importorskip("torchvision").models
-    torch.manual_seed(0)
-    peer = models.get_model(name)
-    torch.manual_seed(0)
-    return peer, create_model(name)
+    return from_one_seed(lambda: models.get_model(name), lambda: create_model(name))
 
 
 def assert_computes_the_same(network, peer):
@@ -143,19 +137,18 @@ def assert_computes_the_same(network, peer):
 
 def test_torchvision_draws_and_computes_the_same():
     peer, network = peers("densenet121")
-    assert list(peer.state_dict()) == list(network.state_dict())
-    assert same_state(peer, network), "same seed, same initialisation"
+    assert_same_state(network, peer)
     assert_computes_the_same(network, peer)
 
 
 def test_torchvision_rounds_odd_channels_the_same():
     models = pytest.importorskip("torchvision").models
-    torch.manual_seed(0)
-    peer = models.DenseNet(5, (2, 1, 3, 1), num_init_features=9, bn_size=3, num_classes=7)
-    torch.manual_seed(0)
     sizes = {"depths": (2, 1, 3, 1), "growth": 5, "stem_width": 9, "bottleneck": 3}
-    network = build(replace(get_spec("densenet121"), **sizes, num_classes=7))
-    assert same_state(peer, network)
+    network, peer = from_one_seed(
+        lambda: build(replace(get_spec("densenet121"), **sizes, num_classes=7)),
+        lambda: models.DenseNet(5, (2, 1, 3, 1), num_init_features=9, bn_size=3, num_classes=7),
+    )
+    assert_same_state(network, peer)
     assert_computes_the_same(network, peer)
 
 
@@ -169,7 +162,7 @@ def test_torchvision_has_the_same_gradients(recompute):
     for (key, a), b in zip(peer.named_parameters(), network.parameters(), strict=True):
         assert a.grad.any(), key
         assert torch.equal(a.grad, b.grad), key
-    assert same_state(peer, network), "statistics of batch norms"
+    assert_same_state(network, peer)  # statistics of batch norms
 
 
 def test_timm_computes_the_same():

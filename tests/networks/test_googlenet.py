@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 import torch.nn.functional as F
+from tests.networks.peers import assert_same_state, from_one_seed
 from torch import nn
 
 from residua.errors import InputShapeError, UsageError
@@ -77,19 +78,13 @@ def test_shapes_are_those_of_table_1(name):
 def torchvision_pair():
     """Ours and torchvision's from the same seed, without dropout."""
     models = pytest.importorskip("torchvision").models
-    torch.manual_seed(0)
-    peer = models.googlenet(init_weights=True, dropout=0.0, dropout_aux=0.0, num_classes=20)
-    torch.manual_seed(0)
     spec = replace(get_spec("googlenet"), dropout=0.0, aux_dropout=0.0, num_classes=20)
-    return build(spec), peer
+    same = {"dropout": 0.0, "dropout_aux": 0.0, "num_classes": 20}
+    return from_one_seed(lambda: build(spec), lambda: models.googlenet(init_weights=True, **same))
 
 
 def test_initial_weights_are_torchvisions_draws(torchvision_pair):
-    network, peer = torchvision_pair
-    ours, theirs = network.state_dict(), peer.state_dict()
-    assert list(ours) == list(theirs)
-    for key, value in theirs.items():
-        assert torch.equal(ours[key], value), key
+    assert_same_state(*torchvision_pair)
 
 
 def test_logits_and_gradients_are_torchvisions(torchvision_pair):

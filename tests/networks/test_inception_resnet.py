@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 import torch.nn.functional as F
+from tests.networks.peers import assert_same_state, from_one_seed
 from torch import nn
 
 from residua.errors import InputShapeError, UsageError
@@ -102,19 +103,12 @@ def test_depths_and_scales():
 def timm_pair():
     """Ours and timm's from the same seed, with random norms."""
     timm = pytest.importorskip("timm")
-    torch.manual_seed(0)
-    peer = timm.create_model("inception_resnet_v2", num_classes=20)
-    torch.manual_seed(0)
-    network = build(replace(get_spec("inception_resnet_v2"), num_classes=20, dropout=0.0))
-    return network, peer
+    spec = replace(get_spec("inception_resnet_v2"), num_classes=20, dropout=0.0)
+    return from_one_seed(lambda: build(spec), lambda: timm.create_model(spec.name, num_classes=20))
 
 
 def test_initial_weights_are_timms_draws(timm_pair):
-    network, peer = timm_pair
-    ours, theirs = network.state_dict(), peer.state_dict()
-    assert list(ours) == list(theirs)
-    for key, value in theirs.items():
-        assert torch.equal(ours[key], value), key
+    assert_same_state(*timm_pair)
 
 
 def test_logits_and_gradients_are_timms(timm_pair):

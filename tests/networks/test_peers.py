@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from tests.networks.peers import assert_same_state, from_one_seed
 
 from residua.networks.catalog import create_model
 from residua.networks.weights import load_state
@@ -30,12 +31,8 @@ def difference(network, peer, picture):
 @pytest.mark.parametrize("name", ["resnet18", "resnet50", "resnext50_32x4d"])
 def test_torchvision(name, picture):
     models = pytest.importorskip("torchvision").models
-    torch.manual_seed(0)
-    peer = models.get_model(name)
-    torch.manual_seed(0)
-    network = create_model(name)
-    for key, value in peer.state_dict().items():
-        assert torch.equal(network.state_dict()[key], value), "same seed, same initialisation"
+    network, peer = from_one_seed(lambda: create_model(name), lambda: models.get_model(name))
+    assert_same_state(network, peer)
     assert difference(network, peer, picture) == 0
 
 

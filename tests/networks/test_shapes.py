@@ -3,7 +3,9 @@
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 import torch
@@ -12,6 +14,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from residua.networks import shapes
+from residua.networks.trace import trace
 
 ATEN = torch.ops.aten
 FLOATS = torch.float32, torch.float64, torch.bfloat16
@@ -91,6 +94,33 @@ def test_means_joins_and_products(data: st.DataObject, keepdim: bool) -> None:
     assert_same(ATEN.addmm.default, meta(3), meta(*sizes), meta(other[-1], 3))
 
 
+@settings(max_examples=60, deadline=None)
+@given(st.data(), st.booleans())
+def test_recurrent_and_gated(data: st.DataObject, keepdim: bool) -> None:
+    sizes = data.draw(st.lists(small, min_size=2, max_size=4))
+    x, dim = meta(*sizes), data.draw(st.integers(-len(sizes), len(sizes) - 1))
+    for func in (ATEN.relu.default, ATEN.tanh.default):
+        assert_same(func, x)
+    assert_same(ATEN.hardtanh.default, x, 0.0, 20.0)
+    assert_same(ATEN.glu.default, x, dim)
+    assert_same(ATEN.cumsum.default, x, dim)
+    assert_same(ATEN.amax.default, x, [dim], keepdim)
+    assert_same(ATEN.mm.default, x, meta(data.draw(small), 3))
+
+
+def test_an_lstm_costs_what_its_loop_over_time_does() -> None:
+    layer = torch.nn.LSTM(5, 4, num_layers=2, batch_first=True, bidirectional=True, device="meta")
+    found = trace(layer, (7, 5), batch=3).root
+    assert found.output_shape == (7, 8)
+    assert found.field == (None,)
+    assert found.total_macs == 3 * 7 * 2 * 16 * ((5 + 4) + (8 + 4))
+    with patch.object(shapes, "lstms_without_loops", nullcontext):
+        looped = trace(layer, (7, 5), batch=3).root
+    assert found.total_macs == looped.total_macs
+    assert 0.9 < found.total_saved_bytes / looped.total_saved_bytes < 1.1
+    assert "forward" not in vars(layer)
+
+
 @pytest.mark.parametrize("dtype", FLOATS)
 def test_batch_norm_in_evaluation(dtype: torch.dtype) -> None:
     x, c = meta(2, 3, 4, 4, dtype=dtype), meta(3)
@@ -110,9 +140,11 @@ def test_the_compiler_is_not_imported() -> None:
         "import sys, torch;"
         "from residua.networks.catalog import build, get_spec;"
         "from residua.networks.summary import summarize;"
-        "names = 'alexnet_2012', 'googlenet', 'densenet121', 'resnet20', 'seresnet18';\n"
+        "from dataclasses import replace;"
+        "names = 'alexnet_2012', 'googlenet', 'densenet121', 'resnet20', 'seresnet18', 'crnn';\n"
         "for name in names:\n"
-        "    with torch.device('meta'): network = build(get_spec(name))\n"
+        "    spec = replace(get_spec(name), in_chans=3)\n"
+        "    with torch.device('meta'): network = build(spec)\n"
         "    summarize(network, (3, 224, 224))\n"
         "sys.exit(','.join({'torch._dynamo', 'sympy'} & set(sys.modules)) or None)"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import replace
 
 import pytest
@@ -16,7 +17,7 @@ from residua.networks.summary import Summary, block_input_shape, summarize
 IMAGENET, CIFAR = (3, 224, 224), (3, 32, 32)
 
 
-def network(name: str, **changes: int) -> nn.Module:
+def network(name: str, **changes: float) -> nn.Module:
     with torch.device("meta"):
         return build(replace(get_spec(name), **changes))
 
@@ -101,7 +102,9 @@ def test_signals_have_the_same_table_with_one_axis() -> None:
 
 
 @pytest.mark.parametrize("depth", [None, 1, 2, 3, 99])
-@pytest.mark.parametrize("name", ["resnet18", "seresnext50_32x4d", "resnetv2_18", "dsresnet20"])
+@pytest.mark.parametrize(
+    "name", ["resnet18", "seresnext50_32x4d", "resnetv2_18", "dsresnet20", "alexnet", "vgg11_bn"]
+)
 def test_columns_add_up_in_every_view(name: str, depth: int | None) -> None:
     found = summarize(network(name), (3, 64, 64), depth=depth)
     assert sum(row.parameters for row in found.rows) == found.parameters
@@ -117,6 +120,37 @@ def test_depth_opens_levels() -> None:
     assert "layer1" in names[0]
     assert {"layer1.0", "layer3.2"} <= names[1]
     assert {"layer1.0.conv1", "layer2.0.bn2"} <= names[2]
+
+
+def test_numbered_layers_are_a_row_a_stage_at_depth_1() -> None:
+    found = summarize(network("vgg11_bn"), IMAGENET, depth=1)
+    rows = [(row.name, row.type, row.output_shape, row.detail) for row in found.rows]
+    assert rows == [
+        ("input", "", (3, 224, 224), ""),
+        ("features.0-3", "block1", (64, 112, 112), "[3×3, 64]"),
+        ("features.4-7", "block2", (128, 56, 56), "[3×3, 128]"),
+        ("features.8-14", "block3", (256, 28, 28), "[3×3, 256 · 3×3, 256]"),
+        ("features.15-21", "block4", (512, 14, 14), "[3×3, 512 · 3×3, 512]"),
+        ("features.22-28", "block5", (512, 7, 7), "[3×3, 512 · 3×3, 512]"),
+        ("avgpool", "AdaptiveAvgPool2d", (512, 7, 7), ""),
+        ("flatten", "Flatten", (25088,), ""),
+        ("classifier", "Sequential", (1000,), "[25088 → 4096 · 4096 → 4096 · 4096 → 1000]"),
+    ]
+    first = {row.name: row for row in found.rows}["features.0-3"]
+    assert first.parameters == 3 * 64 * 9 + 64 + 2 * 64
+    assert first.macs == 3 * 64 * 9 * 224**2
+    layers = {row.name for row in summarize(network("vgg11_bn"), IMAGENET, depth=2).rows}
+    assert {"features.0", "features.28", "classifier.6"} <= layers
+
+
+def test_blocks_that_differ_are_all_told() -> None:
+    found = summarize(network("googlenet_compact"), (3, 28, 28))
+    rows = {row.name: row.detail for row in found.rows}
+    assert rows["inception1"] == "[1×1, 32 | 3×3, 32] · [1×1, 32 | 3×3, 48]"
+    assert rows["inception2"] == "[1×1, 112 | 3×3, 48] … [1×1, 48 | 3×3, 96]"
+    found = summarize(network("googlenet"), IMAGENET, depth=2)
+    rows = {row.name: row.detail for row in found.rows}
+    assert rows["inception3a.branch2"] == "[1×1, 96 · 3×3, 128]"
 
 
 def really_kept(net: nn.Module, inputs: Tensor) -> int:
@@ -198,14 +232,29 @@ def test_shared_layers_count_once_and_unused_ones_are_named() -> None:
     assert found.unused == ("auxiliary",)
 
 
+def hooks_of(net: nn.Module) -> list[tuple[int, ...]]:
+    return [(*m._forward_hooks, *m._forward_pre_hooks) for m in net.modules()]
+
+
 def test_the_network_is_left_alone() -> None:
     net = build(get_spec("resnet20")).train()
     before = {key: value.clone() for key, value in net.state_dict().items()}
-    hooks = [(*m._forward_hooks, *m._forward_pre_hooks) for m in net.modules()]
+    hooks = hooks_of(net)
     summarize(net, CIFAR)
     assert all(torch.equal(before[key], value) for key, value in net.state_dict().items())
     assert all(module.training for module in net.modules())
-    assert hooks == [(*m._forward_hooks, *m._forward_pre_hooks) for m in net.modules()]
+    assert hooks == hooks_of(net)
+
+
+@pytest.mark.parametrize("shape", [CIFAR, (4, 32, 32)])
+def test_a_network_on_the_meta_device_is_left_alone_too(shape: tuple[int, ...]) -> None:
+    net = network("wrn_16_8", drop_rate=0.3)
+    net.layer1.eval()  # frozen, as it may be
+    modes, hooks = [module.training for module in net.modules()], hooks_of(net)
+    with nullcontext() if shape == CIFAR else pytest.raises(InputShapeError):
+        summarize(net, shape)
+    assert [module.training for module in net.modules()] == modes
+    assert hooks == hooks_of(net)
 
 
 def test_a_block_alone_receives_what_the_network_gives_it() -> None:

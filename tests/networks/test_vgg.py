@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from tests.networks.peers import assert_same_state, from_one_seed
 from torch import nn
 
 from residua.errors import UsageError
@@ -79,13 +80,10 @@ def test_weights_start_as_in_torchvision():
 def test_torchvision():
     """Weights and logits from the same seed, dropout masks too, bit for bit."""
     models = pytest.importorskip("torchvision").models
-    torch.manual_seed(0)
-    peer = models.vgg11_bn(num_classes=10)
-    torch.manual_seed(0)
-    network = create_model("vgg11_bn", num_classes=10)
-    assert list(network.state_dict()) == list(peer.state_dict())
-    for key, value in peer.state_dict().items():
-        assert torch.equal(network.state_dict()[key], value), key
+    network, peer = from_one_seed(
+        lambda: create_model("vgg11_bn", num_classes=10), lambda: models.vgg11_bn(num_classes=10)
+    )
+    assert_same_state(network, peer)
     peer.load_state_dict(network.state_dict())
     x = torch.randn(2, 3, 40, 32)
     logits = []

@@ -6,6 +6,7 @@ import pickle
 import pytest
 import torch
 from safetensors.torch import save_file
+from tests.networks.peers import has_state
 
 from residua.errors import CheckpointError, UsageError, WeightsError
 from residua.networks.catalog import create_model
@@ -23,18 +24,13 @@ def state():
     return create_model("resnet20", num_classes=10).state_dict()
 
 
-def same(network, state):
-    own = network.state_dict()
-    return own.keys() == state.keys() and all(torch.equal(own[k], v) for k, v in state.items())
-
-
 def test_safetensors_file_and_folder(tmp_path, network, state):
     save_file(state, tmp_path / "model.safetensors")
     for source in (tmp_path / "model.safetensors", str(tmp_path)):
         fresh = create_model("resnet20", num_classes=10)
         assert load_weights(fresh, source) == LoadResult(where=str(source))
         assert not LoadResult(where=str(source)).notes
-        assert same(fresh, state)
+        assert has_state(fresh, state)
 
 
 @pytest.mark.parametrize("wrapper", [None, "state_dict", "model"])
@@ -43,7 +39,7 @@ def test_torch_files_with_wrappers_and_prefixes(tmp_path, network, state, wrappe
     content = {prefix + key: value for key, value in state.items()}
     torch.save({wrapper: content, "epoch": 3} if wrapper else content, tmp_path / "a.pth")
     load_weights(network, tmp_path / "a.pth")
-    assert same(network, state)
+    assert has_state(network, state)
 
 
 class Malicious:
@@ -99,7 +95,7 @@ def test_mismatch_counts_names_and_leaves_the_network_alone(network, state):
     assert "1 unexpected: extra.weight" in line
     assert "1 of another shape: bn1.bias [3] instead of [16]" in line
     assert "here.pt" in line
-    assert same(network, before)
+    assert has_state(network, before)
 
 
 def test_many_missing_keys_are_cut(network):

@@ -7,6 +7,7 @@ import json
 import pytest
 import torch
 from tests.contracts.thin import thin
+from tests.networks.peers import has_state
 from tests.networks.server import COMMIT, local_hub, timm_config
 
 from residua.errors import (
@@ -16,7 +17,8 @@ from residua.errors import (
     UsageError,
     WeightsError,
 )
-from residua.networks.catalog import build, create_model
+from residua.networks.catalog import SPECS, build, create_model, get_spec
+from residua.networks.pretrained import transformers_config as transformers
 from residua.networks.pretrained.card import Inputs, Origin
 from residua.networks.pretrained.timm_tags import TIMM_TAGS
 from residua.networks.weights import load_weights, open_weights
@@ -34,11 +36,6 @@ def hub(tmp_path):
 def state():
     torch.manual_seed(1)
     return create_model("resnet20", num_classes=10).state_dict()
-
-
-def same(network, state):
-    own = network.state_dict()
-    return own.keys() == state.keys() and all(torch.equal(own[k], v) for k, v in state.items())
 
 
 def down(hub):
@@ -67,7 +64,7 @@ def test_repository_with_a_description(hub, state):
     assert card.sha256 == hashlib.sha256(content).hexdigest()
     assert card.url.startswith(hub.url)
     network = create_model("resnet20", num_classes=10, pretrained="hf-hub:lab/small")
-    assert same(network, state)
+    assert has_state(network, state)
 
 
 def test_what_is_cached_needs_no_server(hub, state, monkeypatch):
@@ -115,7 +112,7 @@ def test_torch_file_where_there_are_no_safetensors(hub, state):
     hub.files["/lab/old/resolve/main/pytorch_model.bin"] = file.getvalue()
     network = create_model("resnet20", num_classes=10)
     load_weights(network, "hf-hub:lab/old")
-    assert same(network, state)
+    assert has_state(network, state)
     assert open_weights("hf-hub:lab/old").card.network is None
 
 
@@ -157,6 +154,129 @@ def test_a_description_of_another_network(hub, state):
     with pytest.raises(WeightsError, match="received resnet20d") as caught:
         create_model("resnet20", pretrained="hf-hub:lab/d")
     assert "--network" not in str(caught.value)
+    assert not any("safetensors" in path for _, path in hub.asked)  # config.json was enough
+
+
+def test_what_none_of_ours_is_is_not_fetched(hub, state):
+    hub.add_weights("lab/vit", state, {"model_type": "vit", "transformers_version": "4.44.0"})
+    with pytest.raises(WeightsError, match="one of `residua list networks`, received vit"):
+        open_weights("hf-hub:lab/vit", network=SPECS)
+    assert not any("safetensors" in path for _, path in hub.asked)
+    assert open_weights("hf-hub:lab/vit").card.network == "vit"  # nobody minds
+
+
+def transformers_config(**changes):
+    """config.json of microsoft/resnet-50, in parts."""
+    said = {
+        "architectures": ["ResNetForImageClassification"],
+        "depths": [3, 4, 6, 3],
+        "downsample_in_first_stage": False,
+        "hidden_sizes": [256, 512, 1024, 2048],
+        "id2label": {"0": "tench", "1": "goldfish"},
+        "layer_type": "bottleneck",
+        "model_type": "resnet",
+        "transformers_version": "4.18.0",
+    }
+    return said | changes
+
+
+def test_repository_of_transformers(hub, state):
+    hub.add_weights("lab/tr", state, transformers_config())
+    with pytest.raises(WeightsError, match="expected resnet18, received resnet50"):
+        open_weights("hf-hub:lab/tr", network="resnet18")
+    assert open_weights("hf-hub:lab/tr").card.inputs is None
+    hub.add("lab/tr2", preprocessor_config_json=IMAGENET_PROCESSOR)
+    hub.add_weights("lab/tr2", state, transformers_config())
+    card = open_weights("hf-hub:lab/tr2", network="resnet50").card
+    assert (card.network, card.classes) == ("resnet50", ("tench", "goldfish"))
+    assert card.inputs == Inputs(
+        size=(224, 224), resize=(256, 256), interpolation="bicubic", **USUAL
+    )
+    hub.add("lab/tr3", preprocessor_config_json={"size": {}})
+    hub.add_weights("lab/tr3", state, transformers_config())
+    with pytest.raises(WeightsError, match=r"damaged description.*preprocessor_config\.json"):
+        open_weights("hf-hub:lab/tr3")
+
+
+def test_timms_own_description_needs_no_other(hub, state):
+    hub.add_weights("lab/small", state, timm_config("resnet20"))
+    open_weights("hf-hub:lab/small")
+    assert not any("preprocessor" in path for _, path in hub.asked)
+
+
+@pytest.mark.parametrize(
+    ("changes", "network"),
+    [
+        ({"depths": [3, 8, 36, 3]}, "resnet152"),
+        ({"downsample_in_bottleneck": True}, "resnet50_v1"),
+        ({"layer_type": "basic", "hidden_sizes": [64, 128, 256, 512]}, "resnet34"),
+        ({"depths": [1, 1, 1, 1]}, None),
+        ({"model_type": "convnext"}, "convnext"),
+    ],
+)
+def test_networks_of_transformers(changes, network):
+    assert transformers.network_of(transformers_config(**changes)) == network
+    assert network not in SPECS or get_spec(network).depths == tuple(
+        transformers_config(**changes)["depths"]
+    )
+
+
+IMAGENET_PROCESSOR = {
+    "crop_pct": 0.875,
+    "do_normalize": True,
+    "do_resize": True,
+    "feature_extractor_type": "ConvNextFeatureExtractor",
+    "image_mean": [0.485, 0.456, 0.406],
+    "image_std": [0.229, 0.224, 0.225],
+    "resample": 3,
+    "size": 224,
+}
+
+
+@pytest.mark.parametrize(
+    ("changes", "size", "resize", "interpolation"),
+    [
+        ({}, 224, 256, "bicubic"),
+        ({"size": {"shortest_edge": 224}, "resample": 2}, 224, 256, "bilinear"),
+        ({"size": 384}, 384, 384, "bicubic"),  # ConvNextImageProcessor ignores crop_pct from here
+        ({"crop_pct": None, "size": {"height": 192, "width": 160}}, (192, 160), (192, 160), None),
+        (
+            {"crop_size": {"height": 224, "width": 224}, "size": {"shortest_edge": 232}},
+            224,
+            232,
+            None,
+        ),
+        ({"crop_size": 224, "do_center_crop": False, "crop_pct": 1.0}, 224, 224, None),
+    ],
+)
+def test_processors_of_transformers(changes, size, resize, interpolation):
+    def both(side):
+        return side if isinstance(side, tuple) else (side, side)
+
+    found = transformers.inputs_of(IMAGENET_PROCESSOR | changes)
+    assert (found.size, found.resize) == (both(size), both(resize))
+    assert found.interpolation == (interpolation or "bicubic")
+    assert (found.mean, found.std) == (USUAL["mean"], USUAL["std"])
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"do_normalize": False},
+        {"image_mean": [0.5] * 3, "image_std": [0.5] * 3, "do_rescale": True},
+        {"image_mean": [127.5] * 3, "image_std": [60.0] * 3, "do_rescale": False},
+        {"image_mean": [1.0] * 3, "image_std": [1.0] * 3, "rescale_factor": 1 / 127.5},
+    ],
+)
+def test_values_of_transformers_processors(changes):
+    """What the network sees of a grey pixel, as their rescaling and normalisation make it."""
+    said = IMAGENET_PROCESSOR | changes
+    pixel = 200.0
+    value = pixel * (said.get("rescale_factor", 1 / 255) if said.get("do_rescale", True) else 1)
+    if said["do_normalize"]:
+        value = (value - said["image_mean"][0]) / said["image_std"][0]
+    found = transformers.inputs_of(said)
+    assert (pixel / 255 - found.mean[0]) / found.std[0] == pytest.approx(value)
 
 
 @pytest.mark.parametrize(

@@ -17,15 +17,24 @@ from torch.overrides import TorchFunctionMode
 def building() -> Generator[None]:
     """Inside, modules are made without work that has no effect.
 
-    The collector of reference cycles would walk over every object of torch again and again, and
-    find nothing to free while modules are only added. On the meta device
-    (``with torch.device("meta")``) there are no values to initialise; elsewhere every draw is made.
+    On the meta device (``with torch.device("meta")``) there are no values to initialise; elsewhere
+    every draw is made.
+    """
+    with collecting_nothing(), _without_values():
+        yield
+
+
+@contextmanager
+def collecting_nothing() -> Generator[None]:
+    """Inside, the collector of reference cycles rests.
+
+    It would walk over every object of torch again and again, and find nothing to free where modules
+    or what was traced of them are only added.
     """
     collects = gc.isenabled()
     gc.disable()
     try:
-        with _without_values():
-            yield
+        yield
     finally:
         if collects:
             gc.enable()

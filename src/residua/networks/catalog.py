@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 from residua.errors import UnknownNameError, UsageError
 from residua.networks.specs.alexnet import ALEXNET_FACTS, ALEXNETS, AlexNetSpec
 from residua.networks.specs.base import Facts, fields_from_json, fields_to_json
+from residua.networks.specs.crnn import CRNN_FACTS, CRNNS, CRNNSpec
 from residua.networks.specs.densenet import DENSENET_FACTS, DENSENETS, DenseNetSpec
+from residua.networks.specs.ecg_resnet import ECG_RESNET_FACTS, ECG_RESNETS, ECGResNetSpec
 from residua.networks.specs.googlenet import (
     GOOGLENET_FACTS,
     GOOGLENETS,
@@ -25,9 +27,17 @@ from residua.networks.specs.inception_resnet import (
     INCEPTION_RESNETS,
     InceptionResNetSpec,
 )
+from residua.networks.specs.inception_time import (
+    INCEPTION_TIME_FACTS,
+    INCEPTION_TIMES,
+    InceptionTimeSpec,
+)
+from residua.networks.specs.multiscale import MULTISCALE_FACTS, MULTISCALES, MultiScaleSpec
 from residua.networks.specs.nin import NIN_FACTS, NINS, NiNSpec
 from residua.networks.specs.resnet import RESNET_FACTS, RESNETS, ResNetSpec
 from residua.networks.specs.vgg import VGG_FACTS, VGGS, VGGSpec
+from residua.networks.specs.wang import WANG_FACTS, WANGS, WangSpec
+from residua.networks.specs.xresnet1d import XRESNET_FACTS, XRESNETS, XResNet1dSpec
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,6 +53,12 @@ Spec = (
     | ResNetSpec
     | InceptionResNetSpec
     | DenseNetSpec
+    | MultiScaleSpec
+    | WangSpec
+    | InceptionTimeSpec
+    | XResNet1dSpec
+    | ECGResNetSpec
+    | CRNNSpec
 )
 """Any family's spec."""
 
@@ -55,9 +71,29 @@ FAMILIES: tuple[type[Spec], ...] = (
     ResNetSpec,
     InceptionResNetSpec,
     DenseNetSpec,
+    MultiScaleSpec,
+    WangSpec,
+    InceptionTimeSpec,
+    XResNet1dSpec,
+    ECGResNetSpec,
+    CRNNSpec,
 )
 
-TABLES = (ALEXNETS, VGGS, NINS, GOOGLENETS, RESNETS, INCEPTION_RESNETS, DENSENETS)
+TABLES = (
+    ALEXNETS,
+    VGGS,
+    NINS,
+    GOOGLENETS,
+    RESNETS,
+    INCEPTION_RESNETS,
+    DENSENETS,
+    MULTISCALES,
+    WANGS,
+    INCEPTION_TIMES,
+    XRESNETS,
+    ECG_RESNETS,
+    CRNNS,
+)
 
 SPECS: dict[str, Spec] = {spec.name: spec for table in TABLES for spec in table}
 
@@ -69,6 +105,12 @@ FACTS: dict[str, Facts] = {
     **RESNET_FACTS,
     **INCEPTION_RESNET_FACTS,
     **DENSENET_FACTS,
+    **MULTISCALE_FACTS,
+    **WANG_FACTS,
+    **INCEPTION_TIME_FACTS,
+    **XRESNET_FACTS,
+    **ECG_RESNET_FACTS,
+    **CRNN_FACTS,
 }
 
 
@@ -130,6 +172,30 @@ def _construct(spec: Spec) -> Network:
             from residua.networks.densenet import DenseNet
 
             return DenseNet(spec)
+        case MultiScaleSpec():
+            from residua.networks.multiscale import MultiScaleResNet
+
+            return MultiScaleResNet(spec)
+        case WangSpec():
+            from residua.networks.wang import WangNet
+
+            return WangNet(spec)
+        case InceptionTimeSpec():
+            from residua.networks.inception_time import InceptionTime
+
+            return InceptionTime(spec)
+        case XResNet1dSpec():
+            from residua.networks.xresnet1d import XResNet1d
+
+            return XResNet1d(spec)
+        case ECGResNetSpec():
+            from residua.networks.ecg_resnet import ECGResNet
+
+            return ECGResNet(spec)
+        case CRNNSpec():
+            from residua.networks.crnn import CRNN
+
+            return CRNN(spec)
 
 
 @overload
@@ -137,8 +203,8 @@ def create_model(
     name: str,
     *,
     num_classes: int = 1000,
-    in_chans: int = 3,
-    rank: int = 2,
+    in_chans: int | None = None,
+    rank: int | None = None,
     pretrained: str | Path | None = None,
     drop_rate: float = 0.0,
     drop_path_rate: float = 0.0,
@@ -152,8 +218,8 @@ def create_model(
     name: str,
     *,
     num_classes: int = 1000,
-    in_chans: int = 3,
-    rank: int = 2,
+    in_chans: int | None = None,
+    rank: int | None = None,
     pretrained: str | Path | None = None,
     drop_rate: float = 0.0,
     drop_path_rate: float = 0.0,
@@ -166,8 +232,8 @@ def create_model(
     name: str,
     *,
     num_classes: int = 1000,
-    in_chans: int = 3,
-    rank: int = 2,
+    in_chans: int | None = None,
+    rank: int | None = None,
     pretrained: str | Path | None = None,
     drop_rate: float = 0.0,
     drop_path_rate: float = 0.0,
@@ -179,8 +245,9 @@ def create_model(
     Args:
         name: One of `list_models`.
         num_classes: Logits; 0 leaves the classifier out.
-        in_chans: Channels of the input.
-        rank: 2 for pictures ``[b, c, h, w]``, 1 for signals ``[b, c, t]``.
+        in_chans: Channels of the input; by default as in the table, 3 of pictures.
+        rank: 2 for pictures ``[b, c, h, w]``, 1 for signals ``[b, c, t]``; by default 2, and 1 of
+            networks that are for signals alone.
         pretrained: Weights: ``torchvision/NETWORK[.TAG]``, ``timm/NETWORK[.TAG]``,
             ``hf-hub:OWNER/NAME``, or a file or folder. Where the class count differs the
             classifier stays fresh, where the channel count differs the first convolution is
@@ -196,11 +263,12 @@ def create_model(
         CheckpointError: Nothing is at the path that ``pretrained`` says.
         WeightsError: The weights do not fit, are damaged, or cannot be fetched.
     """
+    row = get_spec(name)
     spec = replace(
-        get_spec(name) if aux else without_auxiliary(get_spec(name)),
+        row if aux else without_auxiliary(row),
         num_classes=num_classes,
-        in_chans=in_chans,
-        rank=rank,
+        in_chans=row.in_chans if in_chans is None else in_chans,
+        rank=row.rank if rank is None else rank,
         drop_rate=drop_rate,
         drop_path_rate=drop_path_rate,
     )

@@ -11,10 +11,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from residua.networks.inception import Branches, conv_block
+from residua.networks.inception import Branches, chained, conv_block
 from residua.networks.layers import (
     Conv,
     adaptive_average,
@@ -25,6 +26,7 @@ from residua.networks.layers import (
     max_pool,
 )
 from residua.networks.network import FeatureInfo, Network, Stage
+from residua.networks.padded import unpadded
 from residua.networks.specs.googlenet import GoogLeNetSpec
 
 TABLE: dict[str, tuple[int, ...]] = {
@@ -79,8 +81,14 @@ class AveragePool4(nn.Module):
         self.adaptive = adaptive_average(rank, 4)
 
     def forward(self, x: Tensor) -> Tensor:
-        is_14 = set(x.shape[2:]) == {14}
-        return self.of_14(x) if is_14 else self.adaptive(x)
+        data, lengths = unpadded(x)
+        if lengths is None:
+            is_14 = set(x.shape[2:]) == {14}
+            return self.of_14(x) if is_14 else self.adaptive(x)
+        if not {14}.issuperset(x.shape[2:-1]) or x.shape[-1] < 14:
+            return self.adaptive(x)
+        are_14 = (lengths == 14).view(-1, *(1,) * (x.ndim - 1))
+        return torch.where(are_14, self.of_14(data[..., :14]), self.adaptive(x))
 
 
 class AuxiliaryClassifier(nn.Module):
@@ -174,17 +182,14 @@ class GoogLeNet(Network):
         return self.spec
 
     def stages(self) -> tuple[Stage, ...]:
-        chain = {
-            "stem1": "conv1",
-            "stem2": "maxpool1 lrn1 conv2 conv3 lrn2",
-            "inception3": "maxpool2 inception3a inception3b",
-            "inception4": "maxpool3 inception4a inception4b inception4c inception4d inception4e",
-            "inception5": "maxpool4 inception5a inception5b",
-            "head": "avgpool flatten dropout fc",
-        }
-        return tuple(
-            Stage(name=name, modules=tuple(map(self.get_submodule, modules.split())))
-            for name, modules in chain.items()
+        return chained(
+            self,
+            stem1="conv1",
+            stem2="maxpool1 lrn1 conv2 conv3 lrn2",
+            inception3="maxpool2 inception3a inception3b",
+            inception4="maxpool3 inception4a inception4b inception4c inception4d inception4e",
+            inception5="maxpool4 inception5a inception5b",
+            head="avgpool flatten dropout fc",
         )
 
     def forward_auxiliary(self, x: Tensor) -> tuple[Tensor, ...]:

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from residua.networks.inception import EPS, Branches
+from residua.networks.inception import EPS, Branches, chained
 from residua.networks.layers import (
     Conv,
     batch_norm,
@@ -113,15 +113,12 @@ class CompactGoogLeNet(Network):
         _initialise(self)
 
     def stages(self) -> tuple[Stage, ...]:
-        chain = {
-            "inception1": "conv1 inception1",
-            "inception2": "downsample2 inception2",
-            "inception3": "downsample3 inception3",
-            "head": "avgpool flatten dropout fc",
-        }
-        return tuple(
-            Stage(name=name, modules=tuple(map(self.get_submodule, modules.split())))
-            for name, modules in chain.items()
+        return chained(
+            self,
+            inception1="conv1 inception1",
+            inception2="downsample2 inception2",
+            inception3="downsample3 inception3",
+            head="avgpool flatten dropout fc",
         )
 
 

@@ -1,4 +1,4 @@
-"""What inception modules are made of: normalised convolutions, and branches that lie side by side.
+"""What inception networks are made of: normalised convolutions, branches side by side, chains.
 
 Shapes: ``[b, c, *s]``, b samples, c channels, ``*s`` one or two spatial axes.
 """
@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from residua.networks.layers import Conv, batch_norm, conv
+from residua.networks.network import Network, Stage
 
 EPS = 1e-3
 """Added to variances by batch norms of these families."""
@@ -20,11 +21,11 @@ EPS = 1e-3
 class ConvBlock(nn.Module):
     """relu(norm(conv(x))); keys ``conv`` and ``bn``, as in torchvision and timm."""
 
-    def __init__(self, layer: Conv, *, norm: bool = True) -> None:
+    def __init__(self, layer: Conv, *, norm: bool = True, eps: float = EPS) -> None:
         super().__init__()
         rank = layer.weight.ndim - 2
         self.conv = layer
-        self.bn = batch_norm(rank, layer.out_channels, EPS) if norm else nn.Identity()
+        self.bn = batch_norm(rank, layer.out_channels, eps) if norm else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
         return F.relu(self.bn(self.conv(x)), inplace=True)
@@ -61,3 +62,13 @@ class Branches(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.cat([self.get_submodule(name)(x) for name in self.branch_names], 1)
+
+
+def chained(network: Network, **stages: str) -> tuple[Stage, ...]:
+    """Stages from the names of their modules, in order; those that ``network`` lacks are no part of
+    it: ``chained(self, stem="conv1 maxpool1", head="avgpool flatten fc")``."""
+    children = dict(network.named_children())
+    return tuple(
+        Stage(name=name, modules=tuple(children[m] for m in modules.split() if m in children))
+        for name, modules in stages.items()
+    )

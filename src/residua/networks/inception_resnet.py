@@ -9,12 +9,12 @@ Shapes: ``[b, c, *s]``, b samples, c channels, ``*s`` one or two spatial axes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Tensor, nn
 
-from residua.networks.inception import Branches, ConvBlock, conv_block
+from residua.networks.inception import Branches, ConvBlock, chained, conv_block
 from residua.networks.layers import (
     average_pool,
     classifier,
@@ -67,30 +67,27 @@ V2 = Widths(
 class Residual(Branches):
     """relu(x + scale * 1x1([f_0(x), f_1(x), ...])); the 1x1 has a bias and no norm.
 
+    Attributes:
+        group: 0, 1, 2: at 35x35, 17x17, 8x8.
+        kernel: k of 1xk and kx1 in branches of three convolutions; None for 3x3 and 3x3.
+
     Args:
         spec: The network's.
         place: Of the block among all blocks, from 0.
-        group: 0, 1, 2: at 35x35, 17x17, 8x8.
         channels: Of x.
-        branches: f_0, f_1, ...
-        outputs: Channels of all branches together.
     """
 
-    def __init__(
-        self,
-        spec: InceptionResNetSpec,
-        place: int,
-        *,
-        group: int,
-        channels: int,
-        branches: Sequence[nn.Module],
-        outputs: int,
-    ) -> None:
-        super().__init__(branches)
+    group: ClassVar[int]
+    kernel: ClassVar[int | None] = None
+
+    def __init__(self, spec: InceptionResNetSpec, place: int, channels: int) -> None:
+        widths = _widths(spec)
+        chains = (widths.a, widths.b, widths.c)[self.group]
+        super().__init__([self._branch(spec.rank, channels, chain) for chain in chains])
         total = sum(spec.depths)
         bare = spec.version == "v2" and place == total - 1
-        self.scale = 1.0 if bare else spec.scales[group]
-        self.conv2d = conv(spec.rank, outputs, channels, bias=True)
+        self.scale = 1.0 if bare else spec.scales[self.group]
+        self.conv2d = conv(spec.rank, _ends(chains), channels, bias=True)
         self.drop_path = stochastic_depth(spec.drop_path_rate * (place + 1) / total)
         self.relu = nn.Identity() if bare else nn.ReLU(inplace=True)
 
@@ -101,47 +98,28 @@ class Residual(Branches):
     def extra_repr(self) -> str:
         return f"scale={self.scale:g}"
 
+    def _branch(self, rank: int, channels: int, chain: Chain) -> nn.Module:
+        if self.kernel is None or len(chain) == 1:
+            return _branch(rank, channels, chain)
+        return _factorised_branch(rank, channels, chain, self.kernel)
+
 
 class BlockA(Residual):
     """1x1; 1x1, 3x3; 1x1, 3x3, 3x3 (figures 10 and 16)."""
 
-    def __init__(self, spec: InceptionResNetSpec, place: int, channels: int) -> None:
-        chains = _widths(spec).a
-        branches = [_branch(spec.rank, channels, chain) for chain in chains]
-        outputs = _ends(chains)
-        super().__init__(
-            spec, place, group=0, channels=channels, branches=branches, outputs=outputs
-        )
+    group = 0
 
 
 class BlockB(Residual):
     """1x1; 1x1, 1x7, 7x1 (figures 11 and 17)."""
 
-    def __init__(self, spec: InceptionResNetSpec, place: int, channels: int) -> None:
-        one, pair = chains = _widths(spec).b
-        branches = [
-            _branch(spec.rank, channels, one),
-            _factorised_branch(spec.rank, channels, pair, 7),
-        ]
-        outputs = _ends(chains)
-        super().__init__(
-            spec, place, group=1, channels=channels, branches=branches, outputs=outputs
-        )
+    group, kernel = 1, 7
 
 
 class BlockC(Residual):
     """1x1; 1x1, 1x3, 3x1 (figures 13 and 19)."""
 
-    def __init__(self, spec: InceptionResNetSpec, place: int, channels: int) -> None:
-        one, pair = chains = _widths(spec).c
-        branches = [
-            _branch(spec.rank, channels, one),
-            _factorised_branch(spec.rank, channels, pair, 3),
-        ]
-        outputs = _ends(chains)
-        super().__init__(
-            spec, place, group=2, channels=channels, branches=branches, outputs=outputs
-        )
+    group, kernel = 2, 3
 
 
 class InceptionResNet(Network):
@@ -210,18 +188,14 @@ class InceptionResNet(Network):
         self.classif = classifier(outputs, spec.num_classes)
 
     def stages(self) -> tuple[Stage, ...]:
-        chain = {
-            "stem1": "conv2d_1a conv2d_2a conv2d_2b",
-            "stem2": "maxpool_3a conv2d_3b conv2d_4a",
-            "inception_a": "maxpool_5a mixed_5b conv2d_4b repeat",
-            "inception_b": "mixed_6a repeat_1",
-            "inception_c": "mixed_7a repeat_2 block8 conv2d_7b",
-            "head": "avgpool flatten dropout classif",
-        }
-        children = dict(self.named_children())  # each version lacks a few
-        return tuple(
-            Stage(name=name, modules=tuple(children[m] for m in modules.split() if m in children))
-            for name, modules in chain.items()
+        return chained(
+            self,  # each version lacks a few of these
+            stem1="conv2d_1a conv2d_2a conv2d_2b",
+            stem2="maxpool_3a conv2d_3b conv2d_4a",
+            inception_a="maxpool_5a mixed_5b conv2d_4b repeat",
+            inception_b="mixed_6a repeat_1",
+            inception_c="mixed_7a repeat_2 block8 conv2d_7b",
+            head="avgpool flatten dropout classif",
         )
 
     def _one_pixel_size(self) -> int:

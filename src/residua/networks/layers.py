@@ -13,6 +13,22 @@ Conv = nn.Conv1d | nn.Conv2d
 Norm = nn.BatchNorm1d | nn.BatchNorm2d
 
 
+class SameConv1d(nn.Conv1d):
+    """A convolution of an even kernel k that pads k - 1 zeros, one more behind than in front.
+
+    As in Keras (``padding="same"``): ``[b, c, n]`` to ``[b, outputs, ceil(n / stride)]``.
+    """
+
+    def __init__(
+        self, inputs: int, outputs: int, kernel: int, *, stride: int, groups: int, bias: bool
+    ) -> None:
+        zeros = kernel // 2 - 1
+        super().__init__(inputs, outputs, kernel, stride, zeros, groups=groups, bias=bias)
+
+    def forward(self, input: Tensor) -> Tensor:
+        return super().forward(F.pad(input, (0, 1)))
+
+
 def conv(
     rank: int,
     inputs: int,
@@ -24,13 +40,53 @@ def conv(
     bias: bool = False,
     padding: int | None = None,
 ) -> Conv:
-    """A convolution, by default padded so that stride 1 keeps the size; ``kernel`` is odd."""
+    """A convolution, by default padded so that the size is divided by the stride and rounded up.
+
+    For that ``kernel`` is odd; at rank 1 it may be even, and then `SameConv1d` is what it makes.
+    """
+    if rank == 1 and kernel % 2 == 0 and padding is None:
+        layer = SameConv1d(inputs, outputs, kernel, stride=stride, groups=groups, bias=bias)
+        if stride > 1:
+            layer.register_forward_pre_hook(_widened)
+        return layer
     kind = nn.Conv1d if rank == 1 else nn.Conv2d
     zeros = kernel // 2 if padding is None else padding
     layer = kind(inputs, outputs, kernel, stride, zeros, groups=groups, bias=bias)
     if stride > 1 and kernel > 1 and padding is None:
         layer.register_forward_pre_hook(_widened)
     return layer
+
+
+def banded_conv(
+    rank: int, inputs: int, outputs: int, kernel: tuple[int, int], *, stride: tuple[int, int]
+) -> Conv:
+    """A convolution over frequency and time, both given in this order and padded by half a kernel.
+
+    At rank 1, without frequency, it is the one along time.
+    """
+    (tall, long), along = kernel, stride[1]
+    if rank == 1:
+        return conv(1, inputs, outputs, long, stride=along)
+    layer = TallConv(inputs, outputs, kernel, stride, (tall // 2, long // 2), bias=False)
+    if along > 1:
+        layer.register_forward_pre_hook(_widened)
+    return layer
+
+
+class TallConv(nn.Conv2d):
+    """On a processor the zeros above and below are put there first, where the input is less tall
+    than the kernel.
+
+    Else torch's weight gradient writes beside its memory (seen in torch 2.15, float32: kernel 41x11,
+    stride 2, padding 20x5, heights 19 to 22).
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        tall, long = self.kernel_size
+        if x.shape[2] >= tall or x.device.type != "cpu":
+            return super().forward(x)
+        padded = F.pad(x, (0, 0, tall // 2, tall // 2))
+        return F.conv2d(padded, self.weight, self.bias, self.stride, (0, long // 2))
 
 
 def factorised_conv(

@@ -19,6 +19,7 @@ from torch.nn.modules.batchnorm import _BatchNorm  # pyright: ignore[reportPriva
 
 from residua.errors import InputShapeError, UsageError
 from residua.networks.layers import classifier
+from residua.networks.padded import shortest, with_lengths
 from residua.networks.pretrained.layouts import our_key
 from residua.networks.recompute import Recompute, recomputed
 from residua.networks.specs.base import NetworkSpec
@@ -58,12 +59,13 @@ class Network(nn.Module, ABC):
         input_name: Name of the first convolution.
         recomputes_layers: Whether `use_checkpointing` knows ``layers``.
         recompute: What `use_checkpointing` has set.
+        embedding: Of tokens, in front of the first stage; None for pictures, signals and sound.
         auxiliary_names: Submodules that are classifiers for training alone, in their order.
         auxiliary_weight: What the loss of each of them counts beside that of the last classifier.
     """
 
     classifier_name: ClassVar[str] = "fc"
-    input_name: ClassVar[str] = "conv1"
+    input_name: str = "conv1"
     recomputes_layers: ClassVar[bool] = False
     auxiliary_names: tuple[str, ...] = ()
     auxiliary_weight: float = 0.0
@@ -82,13 +84,26 @@ class Network(nn.Module, ABC):
         self.feature_info = feature_info
         self.min_size = min_size
         self.recompute: Recompute = "none"
+        self.embedding: nn.Embedding | None = None
+        if spec.vocabulary:
+            self.embedding = nn.Embedding(spec.vocabulary, spec.in_chans, padding_idx=0)
 
     @abstractmethod
     def stages(self) -> tuple[Stage, ...]:
         """The chain from stem to head. The last module of the last stage is the classifier."""
 
-    def forward(self, x: Tensor, *, auxiliary: bool = False) -> Tensor | tuple[Tensor, ...]:
-        """Logits; with ``auxiliary`` a tuple of them and each auxiliary classifier's."""
+    def forward(
+        self, x: Tensor, *, lengths: Tensor | None = None, auxiliary: bool = False
+    ) -> Tensor | tuple[Tensor, ...]:
+        """Logits; with ``auxiliary`` a tuple of them and each auxiliary classifier's.
+
+        Args:
+            x: ``[b, in_chans, *s]``; with `embedding`, int64 tokens ``[b, t]``.
+            lengths: Integers ``[b]``: valid steps along the last axis; what lies behind them is
+                padding, of any value, and changes no answer. None where all are full.
+            auxiliary: Also answer with the auxiliary classifiers.
+        """
+        x = with_lengths(self._embedded(x), lengths)
         if auxiliary:
             return self.forward_auxiliary(x)
         return self.forward_head(self.forward_features(x))
@@ -183,11 +198,12 @@ class Network(nn.Module, ABC):
                 received=received,
                 fix="Convert them, or create the network with that in_chans or rank",
             )
-        if min(x.shape[2:]) < self.min_size:
+        steps = shortest(x)
+        if min(steps) < self.min_size:
             raise InputShapeError(
                 f"inputs are too small for network '{self.spec.name}'",
                 expected=f"at least {self.min_size} along each of {sizes}",
-                received=received,
+                received=received if steps == x.shape[2:] else f"{received}, one of {steps[-1]}",
             )
         if x.shape[0] == 1 and self._normalises_batches() and self._is_one_pixel(x):
             raise InputShapeError(
@@ -202,11 +218,22 @@ class Network(nn.Module, ABC):
 
     def _is_one_pixel(self, x: Tensor) -> bool:
         """Whether the last feature map has one value a channel."""
-        return max(x.shape[2:]) <= self._one_pixel_size()
+        return max(shortest(x)) <= self._one_pixel_size()
 
     def _one_pixel_size(self) -> int:
         """The largest input size whose last feature map has one pixel."""
         return self.feature_info[-1].reduction
+
+    def _embedded(self, x: Tensor) -> Tensor:
+        if self.embedding is None:
+            return x
+        if x.ndim != 2 or x.is_floating_point():
+            raise InputShapeError(
+                f"inputs do not fit network '{self.spec.name}'",
+                expected="int64 [batch, length] tokens",
+                received=f"{str(x.dtype).removeprefix('torch.')} {list(x.shape)}",
+            )
+        return self.embedding(x).transpose(1, 2).contiguous()
 
     def _run(self, stage: Stage, x: Tensor) -> Tensor:
         if self.recompute == "stages" and self.training:

@@ -14,6 +14,8 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm  # pyright: ignore[reportPrivateUsage]
 from torch.utils.checkpoint import checkpoint
 
+from residua.networks.padded import taken_apart
+
 Recompute = Literal["none", "stages", "layers"]
 """What is computed again: nothing, whole stages, or the cheap layers inside dense blocks."""
 
@@ -31,7 +33,12 @@ def recomputed(
         inputs: Tensors that it takes.
     """
     contexts = partial(_contexts, tuple(modules))
-    return checkpoint(function, *inputs, use_reentrant=False, context_fn=contexts)
+    tensors, again = taken_apart(*inputs)
+
+    def from_tensors(*tensors: Tensor) -> Tensor:
+        return function(*again(*tensors))
+
+    return checkpoint(from_tensors, *tensors, use_reentrant=False, context_fn=contexts)
 
 
 def _contexts(

@@ -6,11 +6,14 @@ system, which takes several seconds and has nothing to do; each use takes a mill
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import torch
-from torch import Tensor
+import torch.nn.functional as F
+from torch import Tensor, nn
 from torch._ops import OpOverload
 
 _Sizes = list[int] | tuple[int, ...]
@@ -21,6 +24,44 @@ def call(func: OpOverload[..., Any], args: Sequence[object], kwargs: dict[str, o
     rule = _RULES.get(func)
     output = NotImplemented if rule is None or kwargs.keys() & _UNUSUAL else rule(*args)
     return func(*args, **kwargs) if output is NotImplemented else output
+
+
+@contextmanager
+def lstms_without_loops(network: nn.Module) -> Generator[None]:
+    """Inside, the LSTM layers of ``network`` do as `_lstm` does, on the meta device.
+
+    Their own loops over time would be thousands of operations.
+    """
+    layers = [part for part in network.modules() if isinstance(part, nn.LSTM)]
+    layers = [each for each in layers if each.batch_first and each.bias and not each.proj_size]
+    for layer in layers:
+        layer.forward = partial(_lstm, layer)
+    try:
+        yield
+    finally:
+        for layer in layers:
+            del layer.forward
+
+
+def _lstm(layer: nn.LSTM, x: Tensor) -> tuple[Tensor, None]:
+    """What ``layer`` gives for ``[b, t, c]``, by as many multiply-adds. What autograd keeps is about
+    what a fused kernel does: gates, cells and their tanh."""
+    for i in range(layer.num_layers):
+        ways = [f"l{i}{way}" for way in ("", "_reverse")[: 1 + layer.bidirectional]]
+        x = torch.cat([_direction(layer, way, x) for way in ways], 2)
+    return x, None
+
+
+def _direction(layer: nn.LSTM, way: str, x: Tensor) -> Tensor:
+    inputs, carried = (
+        [getattr(layer, f"{kind}_{source}_{way}") for kind in ("weight", "bias")]
+        for source in ("ih", "hh")
+    )
+    state = x.new_empty((*x.shape[:2], layer.hidden_size))
+    gates = F.linear(x, *inputs) + F.linear(state, *carried)
+    enter, forget, new, leave = gates.chunk(4, -1)
+    cell = (enter.sigmoid() * new.tanh()).cumsum(1) * forget.sigmoid()
+    return leave.sigmoid() * cell.tanh()
 
 
 _UNUSUAL = {"alpha", "dtype", "layout", "device", "generator"}
@@ -142,6 +183,18 @@ def _elementwise(x: Tensor, y: Tensor | float = 1.0) -> Tensor:
     return x.new_empty([m if n == 1 else n for n, m in sizes])
 
 
+def _clamped(x: Tensor, low: float = -1.0, high: float = 1.0) -> Tensor:
+    return _elementwise(x)
+
+
+def _glu(x: Tensor, dim: int = -1) -> Tensor:
+    if not x.is_meta or not x.is_floating_point() or x.shape[dim] % 2:
+        return NotImplemented
+    sizes = list(x.shape)
+    sizes[dim] //= 2
+    return x.new_empty(sizes)
+
+
 def _cat(parts: Sequence[Tensor], dim: int = 0) -> Tensor:
     first = parts[0]
     alike = all(p.is_meta and p.dtype == first.dtype and p.ndim == first.ndim for p in parts)
@@ -169,6 +222,17 @@ def _addmm(bias: Tensor, x: Tensor, weight: Tensor) -> Tensor:
     return x.new_empty((x.shape[0], weight.shape[1]))
 
 
+def _mm(x: Tensor, weight: Tensor) -> Tensor:
+    fits = x.ndim == weight.ndim == 2 and x.shape[1] == weight.shape[0] and x.is_meta
+    if not fits or x.dtype != weight.dtype:
+        return NotImplemented
+    return x.new_empty((x.shape[0], weight.shape[1]))
+
+
+def _cumsum(x: Tensor, dim: int) -> Tensor:
+    return _elementwise(x) if -x.ndim <= dim < x.ndim else NotImplemented
+
+
 def _adaptive_average(x: Tensor, size: _Sizes) -> Tensor:
     if x.ndim != 4 or not x.is_meta or len(size) != 2:
         return NotImplemented
@@ -185,6 +249,7 @@ _RULES: dict[OpOverload[..., Any], Callable[..., Any]] = {
     _ATEN._adaptive_avg_pool2d.default: _adaptive_average,
     _ATEN.mean.dim: _mean,
     _ATEN.addmm.default: _addmm,
+    _ATEN.mm.default: _mm,
     _ATEN.cat.default: _cat,
     _ATEN.add.Tensor: _elementwise,
     _ATEN.mul.Tensor: _elementwise,
@@ -192,6 +257,12 @@ _RULES: dict[OpOverload[..., Any], Callable[..., Any]] = {
     _ATEN.pow.Tensor_Scalar: _elementwise,
     _ATEN.empty_like.default: _like,
     _ATEN.sigmoid.default: _elementwise,
+    _ATEN.hardtanh.default: _clamped,
+    _ATEN.relu.default: _elementwise,
+    _ATEN.tanh.default: _elementwise,
+    _ATEN.glu.default: _glu,
+    _ATEN.cumsum.default: _cumsum,
+    _ATEN.amax.default: _mean,
     _ATEN.bernoulli_.float: _itself,
     _ATEN.div_.Scalar: _itself,
 }

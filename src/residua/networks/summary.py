@@ -7,12 +7,14 @@ In every view each cost is in exactly one row, so that the columns add up to the
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 from torch import nn
 
 from residua.errors import UnknownNameError
+from residua.networks.network import Network
 from residua.networks.receptive import Field, field_text
 from residua.networks.trace import Call, Shape, shape_text, trace
 
@@ -22,8 +24,8 @@ class LayerRow:
     """One row of the table: a layer, a block, a stage, or what a block does outside its layers.
 
     Attributes:
-        name: Dotted name in the network.
-        type: Class; ``3 × Bottleneck`` for a stage.
+        name: Dotted name in the network; ``features.0-2`` for layers that have but numbers.
+        type: Class; ``3 × Bottleneck`` for a stage; the stage of numbered layers.
         output_shape: Without the batch.
         detail: Kernel, channels, stride and groups: ``3×3, 64, stride 2``.
         parameters: Elements of weights and biases.
@@ -95,8 +97,8 @@ def summarize(
     Args:
         module: Any network or block, on any device; it is not changed.
         input_shape: ``(c, h, w)`` or ``(c, t)``.
-        depth: How many levels of modules to open: 1 gives the network's children, a large number
-            every layer. By default the text-book view.
+        depth: How many levels of modules to open: 1 gives the network's children, with numbered
+            layers in a row a stage, a large number every layer. By default the text-book view.
         batch: Samples.
 
     Raises:
@@ -104,11 +106,12 @@ def summarize(
     """
     traced = trace(module, input_shape, batch=batch)
     root, parameters = traced.root, list(module.parameters())
+    rows = _stages(root) if depth == 1 and isinstance(module, Network) else _rows(root, depth)
     return Summary(
         type=type(module).__name__,
         input_shape=input_shape,
         batch=batch,
-        rows=(_input_row(input_shape, traced.input_bytes), *_rows(root, depth)),
+        rows=(_input_row(input_shape, traced.input_bytes), *rows),
         parameters=sum(parameter.numel() for parameter in parameters),
         trainable_parameters=sum(p.numel() for p in parameters if p.requires_grad),
         macs=root.total_macs,
@@ -147,7 +150,6 @@ def _input_row(shape: Shape, kept: int) -> LayerRow:
 
 def _rows(call: Call, depth: int | None) -> Iterator[LayerRow]:
     """The calls inside ``call`` as rows, and last what it does outside them."""
-    own = call.parameters or call.macs or call.saved_bytes
     if not call.calls:
         yield _row(call)
         return
@@ -156,7 +158,12 @@ def _rows(call: Call, depth: int | None) -> Iterator[LayerRow]:
             yield from _rows(inner, None if depth is None else depth - 1)
         elif not _does_nothing(inner):
             yield _row(inner)
-    if own:
+    yield from _own(call)
+
+
+def _own(call: Call) -> Iterator[LayerRow]:
+    """What a call does itself, if that costs anything."""
+    if call.parameters or call.macs or call.saved_bytes:
         yield LayerRow(
             name=call.name,
             type=type(call.module).__name__,
@@ -167,6 +174,41 @@ def _rows(call: Call, depth: int | None) -> Iterator[LayerRow]:
             activation_bytes=call.saved_bytes,
             field=call.field,
         )
+
+
+def _stages(root: Call) -> Iterator[LayerRow]:
+    """The children of a network; numbered ones, as AlexNet's and VGG's, in a row a stage."""
+    assert isinstance(root.module, Network)
+    stages = {module: s.name for s in root.module.stages() for module in s.modules}
+
+    def place(call: Call) -> tuple[str | None, str]:
+        container, _, number = call.name.rpartition(".")
+        return stages.get(call.module), container if number.isdigit() else call.name
+
+    for (stage, container), group in groupby(root.calls, key=place):
+        calls = list(group)
+        if len(calls) > 1:
+            yield _numbered(calls, root.module.get_submodule(container), container, stage)
+        elif not _does_nothing(calls[0]):
+            yield _row(calls[0])
+    yield from _own(root)
+
+
+def _numbered(calls: list[Call], container: nn.Module, name: str, stage: str | None) -> LayerRow:
+    """Layers of one container as one row."""
+    first, last = (call.name.rpartition(".")[2] for call in (calls[0], calls[-1]))
+    whole = len(calls) == len(list(container.children()))
+    texts = [_layer_text(call.module) for call in calls if not isinstance(call.module, _Pool)]
+    return LayerRow(
+        name=name if whole else f"{name}.{first}-{last}",
+        type=stage if stage and not whole else type(container).__name__,
+        output_shape=calls[-1].output_shape,
+        detail=f"[{' · '.join(filter(None, texts))}]",
+        parameters=sum(call.total_parameters for call in calls),
+        macs=sum(call.total_macs for call in calls),
+        activation_bytes=sum(call.total_saved_bytes for call in calls),
+        field=calls[-1].field,
+    )
 
 
 def _opens(call: Call, depth: int | None) -> bool:
@@ -188,15 +230,15 @@ def _does_nothing(call: Call) -> bool:
 
 
 def _row(call: Call) -> LayerRow:
-    kind, block = type(call.module).__name__, call
+    kind, blocks = type(call.module).__name__, [call]
     if isinstance(call.module, nn.Sequential) and call.calls and _is_stage(call):
-        block = call.calls[-1]  # the first one may differ, by its stride and shortcut
-        kind = f"{len(call.calls)} × {type(block.module).__name__}"
+        blocks = call.calls
+        kind = f"{len(blocks)} × {type(blocks[0].module).__name__}"
     return LayerRow(
         name=call.name,
         type=kind,
         output_shape=call.output_shape,
-        detail=_block_text(block) if call.calls else _layer_text(call.module),
+        detail=_texts(blocks),
         parameters=call.total_parameters,
         macs=call.total_macs,
         activation_bytes=call.total_saved_bytes,
@@ -204,27 +246,76 @@ def _row(call: Call) -> LayerRow:
     )
 
 
+def _texts(blocks: Sequence[Call]) -> str:
+    """What equal blocks are; each where they differ, or the first and the last of many."""
+    texts = [_block_text(b) if b.calls else _layer_text(b.module) for b in blocks]
+    if len(set(texts)) == 1:
+        return texts[0]
+    joined = " · ".join(texts)
+    if len(joined) > _LONGEST // 2:
+        joined = f"{texts[0]} … {texts[-1]}"
+    return joined if joined.startswith("[") else f"[{joined}]"
+
+
 def _block_text(block: Call) -> str:
     """``[1×1, 64 · 3×3, 64 · 1×1, 256]``: the convolutions of the main path, or of all branches
-    side by side: ``[(1×1, 64 | 1×1, 64 · 3×3, 64) · 1×1, 256]``."""
-    layers = [
-        (call.name.removeprefix(f"{block.name}.").partition(".")[0], call.module)
-        for call in block.walk()
-        if isinstance(call.module, _Conv)
-    ]
-    layers = [(part, layer) for part, layer in layers if part not in ("downsample", "shortcut")]
+    side by side: ``[(1×1, 64 | 1×1, 64 · 3×3, 64) · 1×1, 256]``; ``3 × [...]`` for equal blocks."""
+    inner = [call for call in block.calls if len(_layers(call)) > 1 and not _is_aside(call, block)]
+    if len({type(call.module) for call in inner}) == 1 < len(inner) and not _is_branch(inner[0]):
+        return f"{len(inner)} × {_block_text(inner[-1])}"
+    layers = _layers(block)
     if len(layers) == 1:
         return _layer_text(layers[0][1])
     branches: dict[str, list[str]] = {}
+    before: list[str] = []
+    after: list[str] = []
     for part, layer in layers:
         if part.startswith("branch"):
             branches.setdefault(part, []).append(_layer_text(layer))
-    rest = [_layer_text(m, stride=False) for part, m in layers if part not in branches]
+        else:
+            (after if branches else before).append(_layer_text(layer, stride=False))
     side_by_side = " | ".join(" · ".join(texts) for texts in branches.values())
-    if branches and rest:
+    if branches and (before or after):
         side_by_side = f"({side_by_side})"
-    texts = [side_by_side] * bool(branches) + rest
-    return f"[{' · '.join(texts)}]" if texts else ""
+    text = " · ".join([*before, *[side_by_side] * bool(branches), *after])
+    if len(text) > _LONGEST:
+        return f"{len(layers)} convolutions" + f" in {len(branches)} branches" * bool(branches)
+    return f"[{text}]" if text else ""
+
+
+_LONGEST = 120
+"""Characters of a row's description; instead of a longer one the convolutions are counted."""
+
+
+def _layers(block: Call) -> list[tuple[str, nn.Module]]:
+    """The convolutions that describe ``block``, each with the part of it that it belongs to."""
+    return [
+        (_within(call, block)[0], call.module)
+        for call in block.walk()
+        if isinstance(call.module, _Conv)
+        and not _is_aside(call, block)
+        and not _is_higher_term(call)
+    ]
+
+
+def _within(call: Call, block: Call) -> list[str]:
+    """The name of ``call`` in parts, less that of ``block`` around it."""
+    prefix = f"{block.name}." * bool(block.name)
+    return call.name.removeprefix(prefix).split(".")
+
+
+def _is_aside(call: Call, block: Call) -> bool:
+    """Whether it belongs to a shortcut or gate inside ``block``."""
+    return not {"downsample", "shortcut", "gate"}.isdisjoint(_within(call, block))
+
+
+def _is_branch(call: Call) -> bool:
+    return call.name.rpartition(".")[2].startswith("branch")
+
+
+def _is_higher_term(call: Call) -> bool:
+    """Of a polynomial convolution, whose first term stands for all."""
+    return ".terms." in call.name and not call.name.endswith(".terms.0")
 
 
 _Conv = nn.Conv1d | nn.Conv2d | nn.Conv3d

@@ -9,14 +9,18 @@ Legend: b samples, c channels.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
+from torch.utils.hooks import RemovableHandle
 
 from residua.errors import InputShapeError
+from residua.networks import shapes
+from residua.networks.building import collecting_nothing
 from residua.networks.flow import Op, Recorder
 from residua.networks.receptive import Field, receptive_fields
 
@@ -29,7 +33,7 @@ class Call:
 
     Attributes:
         name: Dotted name in the network; empty for the network itself.
-        module: What was called, on the meta device.
+        module: What was called, on the meta device: a copy, or itself if it was there before.
         input_shape, output_shape: Of the first tensor, without b.
         calls: The calls inside this one, in order.
         macs: Multiply-adds of its own.
@@ -85,6 +89,7 @@ class Trace:
     ops: tuple[Op, ...]
 
 
+@collecting_nothing()
 def trace(
     module: nn.Module, input_shape: Shape, *, batch: int = 1, auxiliary: bool = False
 ) -> Trace:
@@ -94,7 +99,7 @@ def trace(
     running statistics, so that a single 1×1 map is no error.
 
     Args:
-        module: Any network; it is not changed, its weights are neither read nor copied.
+        module: Any network; it is left as it was, its weights are neither read nor copied.
         input_shape: ``(c, h, w)`` or ``(c, t)``.
         batch: b.
         auxiliary: Call the auxiliary classifiers too, which only a `Network` may have.
@@ -104,18 +109,36 @@ def trace(
     """
     if not input_shape or min(batch, *input_shape) < 1:
         raise InputShapeError("no such input", expected="sizes from 1 up", received=input_shape)
-    copied = _on_meta(module).eval()
-    for part in copied.modules():
-        part.train(isinstance(part, nn.modules.dropout._DropoutNd))  # pyright: ignore[reportPrivateUsage]
-    dtype = next((p.dtype for p in copied.parameters() if p.is_floating_point()), torch.float32)
+    network = _on_meta(module)
+    dtype = next((p.dtype for p in network.parameters() if p.is_floating_point()), torch.float32)
     inputs = torch.empty((batch, *input_shape), dtype=dtype, device="meta")
-    return _Tracer(copied).run(inputs, auxiliary=auxiliary)
+    with _in_evaluation(network), shapes.lstms_without_loops(network):
+        return _Tracer(network).run(inputs, auxiliary=auxiliary)
+
+
+@contextmanager
+def _in_evaluation(network: nn.Module) -> Generator[None]:
+    """All but dropout in evaluation mode; afterwards each module is as it was."""
+    before = [(module, module.training) for module in network.modules()]
+    for module, _ in before:
+        module.training = isinstance(module, nn.modules.dropout._DropoutNd)  # pyright: ignore[reportPrivateUsage]
+    try:
+        yield
+    finally:
+        for module, training in before:
+            module.training = training
 
 
 def _on_meta(module: nn.Module) -> nn.Module:
-    """A copy with the same structure and no values. The memo keeps deepcopy from the weights."""
+    """A copy with the same structure and no values; ``module`` itself where it has none.
+
+    The memo keeps deepcopy from the weights.
+    """
     memo: dict[int, object] = {}
-    for tensor in [*module.parameters(), *module.buffers()]:
+    state = [*module.parameters(), *module.buffers()]
+    if state and all(tensor.is_meta for tensor in state):
+        return module
+    for tensor in state:
         empty = torch.empty(tensor.shape, dtype=tensor.dtype, device="meta")
         is_weight = isinstance(tensor, nn.Parameter)
         memo[id(tensor)] = nn.Parameter(empty, tensor.requires_grad) if is_weight else empty
@@ -138,13 +161,16 @@ class _Tracer:
         self.saved: dict[torch.UntypedStorage, Call] = {}
 
     def run(self, inputs: Tensor, *, auxiliary: bool) -> Trace:
-        for name, module in self.module.named_modules():
-            self._watch(name, module)
+        named = list(self.module.named_modules())
+        hooks = [hook for name, module in named for hook in self._watch(name, module)]
         try:
             with torch.enable_grad(), saved_tensors_hooks(self._save, _unpack), self.flow:
                 self.module(inputs, **({"auxiliary": True} if auxiliary else {}))
         except (RuntimeError, ValueError, IndexError) as error:
             raise self._refusal(inputs, error) from error
+        finally:
+            for hook in hooks:
+                hook.remove()
         assert self.root is not None
         source = inputs.untyped_storage()
         input_bytes = source.nbytes() if self.saved.pop(source, None) else 0
@@ -155,7 +181,7 @@ class _Tracer:
             call.field = fields[call.output] if call.output else ()
         return Trace(root=self.root, input_bytes=input_bytes, ops=tuple(self.flow.ops))
 
-    def _watch(self, name: str, module: nn.Module) -> None:
+    def _watch(self, name: str, module: nn.Module) -> tuple[RemovableHandle, RemovableHandle]:
         def begin(module: nn.Module, args: tuple[object, ...], kwargs: dict[str, object]) -> None:
             first = _first_tensor((args, kwargs))
             call = Call(name=name, module=module, input_shape=_shape(first))
@@ -176,8 +202,10 @@ class _Tracer:
             if first is not None and self.stack:
                 self.makers.setdefault(first.untyped_storage(), call)
 
-        module.register_forward_pre_hook(begin, with_kwargs=True)
-        module.register_forward_hook(end)
+        return (
+            module.register_forward_pre_hook(begin, with_kwargs=True),
+            module.register_forward_hook(end),
+        )
 
     def _count_parameters(self, module: nn.Module) -> int:
         new = set(module.parameters(recurse=False)) - self.counted

@@ -95,7 +95,7 @@ def load_opened(
         WeightsError: They belong to another network, or do not fit.
     """
     card = weights.card
-    check_network(card.network, network.spec.name, card.source)
+    check_network(card.network, expected=network.spec.name, source=card.source)
     return load_state(
         network,
         weights.read(),

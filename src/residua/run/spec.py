@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from typing import Literal
+from typing import Literal
 
 from residua.batch import Schema, Task
 from residua.data.preprocess import Preprocess
@@ -12,8 +13,8 @@ from residua.errors import UsageError
 from residua.networks.catalog import Spec, get_spec, without_auxiliary
 from residua.networks.specs.crnn import CRNNSpec
 from residua.networks.specs.inception_time import InceptionTimeSpec
+from residua.networks.specs.inception_time import InceptionTimeSpec
 from residua.recipes.recipe import NetworkConfig
-
 
 _VOTES: dict[Task, Literal["softmax", "sigmoid", "mean"]] = {
     Task.MULTILABEL: "sigmoid",
@@ -23,6 +24,14 @@ _VOTES: dict[Task, Literal["softmax", "sigmoid", "mean"]] = {
 
 _EMBEDDING = 32
 """Numbers that stand for a byte of text."""
+
+
+_VOTES: dict[Task, Literal["softmax", "sigmoid", "mean"]] = {
+    Task.CLASSIFICATION: "softmax",
+    Task.MULTILABEL: "sigmoid",
+    Task.REGRESSION: "mean",
+}
+"""How the members of an ensemble agree."""
 
 
 def spec_for(
@@ -61,6 +70,8 @@ def spec_for(
             expected="one that answers step by step",
             fix="Use --network crnn_small",
         )
+    if isinstance(spec, InceptionTimeSpec):
+        spec = replace(spec, vote=_VOTES[schema.task])
     return spec if length is None else spec.adapted(length=length)
 
 

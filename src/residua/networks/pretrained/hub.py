@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 from residua.errors import (
@@ -19,14 +20,28 @@ from residua.errors import (
 )
 from residua.files import naming_full_disk
 from residua.networks.pretrained.card import Inputs, WeightsCard
-from residua.networks.pretrained.folder import CHECKPOINT, CONFIG, WEIGHTS, card_of_folder
+from residua.networks.pretrained.folder import (
+    CHECKPOINT,
+    CONFIG,
+    PREPROCESSOR,
+    WEIGHTS,
+    card_of_folder,
+    described_network,
+    needs_preprocessor,
+)
 from residua.networks.pretrained.timm_tags import TIMM_TAGS, TimmTag
+
+Check = Callable[[str | None], None]
+"""Raises an error for a network that is not wanted; None is one that nothing is known about."""
 
 _NAME = re.compile(r"(?P<repo>[\w.-]+/[\w.-]+)(?:@(?P<revision>[\w./-]+))?")
 
 
-def fetch(text: str) -> tuple[WeightsCard, Path]:
+def fetch(text: str, check: Check) -> tuple[WeightsCard, Path]:
     """The card and file of ``hf-hub:OWNER/NAME[@REVISION]``.
+
+    Args:
+        check: Refuses another network, before its weights are fetched.
 
     Raises:
         UsageError: The string is malformed.
@@ -35,10 +50,10 @@ def fetch(text: str) -> tuple[WeightsCard, Path]:
     match = _NAME.fullmatch(text.removeprefix("hf-hub:"))
     if match is None:
         raise UsageError("not a repository", expected="hf-hub:OWNER/NAME", received=text)
-    return _fetch(text, match["repo"], match["revision"])
+    return _fetch(text, match["repo"], match["revision"], check)
 
 
-def fetch_timm(text: str) -> tuple[WeightsCard, Path]:
+def fetch_timm(text: str, check: Check) -> tuple[WeightsCard, Path]:
     """The card and file of ``timm/NETWORK[.TAG]``.
 
     Raises:
@@ -57,7 +72,8 @@ def fetch_timm(text: str) -> tuple[WeightsCard, Path]:
             fix=f"Newer ones can be had as hf-hub:timm/{name}.{tag}",
         )
     source = f"timm/{name}.{tag}"
-    card, path = _fetch(source, source, None)
+    check(name)
+    card, path = _fetch(source, source, None, check)
     if card.network is None:  # timm's own cache holds no description
         card = _card_of_tag(card, name, known[tag])
     return card, path
@@ -80,9 +96,13 @@ def _card_of_tag(card: WeightsCard, name: str, tag: TimmTag) -> WeightsCard:
     )
 
 
-def _fetch(source: str, repo: str, revision: str | None) -> tuple[WeightsCard, Path]:
+def _fetch(source: str, repo: str, revision: str | None, check: Check) -> tuple[WeightsCard, Path]:
     place = _Place(source=source, repo=repo, revision=revision)
     described = place.file(CONFIG) or place.file(CHECKPOINT)
+    if described is not None:
+        check(described_network(described))
+        if needs_preprocessor(described):
+            place.file(PREPROCESSOR)
     path = next((path for name in WEIGHTS if (path := place.file(name))), None)
     if path is None:
         raise place.absent()

@@ -13,8 +13,9 @@ anything else                       a file, or a folder with ``model.safetensors
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -47,24 +48,32 @@ def is_published(source: str) -> bool:
     return source.startswith(("torchvision/", "timm/", "hf-hub:"))
 
 
-def check_network(received: str | None, expected: str | None, source: str) -> None:
-    """Raises a `WeightsError` where both networks are known and differ."""
-    if received is None or expected is None or received == expected:
+def check_network(
+    received: str | None, *, expected: str | Collection[str] | None, source: str
+) -> None:
+    """Raises a `WeightsError` where the networks are known and differ."""
+    alone = isinstance(expected, str)
+    if received is None or expected is None or received in ((expected,) if alone else expected):
         return
     fix = f"Use network {received} (--network {received})" if received in SPECS else ""
     raise WeightsError(
-        "weights of another network", expected=expected, received=received, where=source, fix=fix
+        "weights of another network",
+        expected=expected if alone else "one of `residua list networks`",
+        received=received,
+        where=source,
+        fix=fix,
     )
 
 
-def open_weights(source: str | Path, *, network: str | None = None) -> Weights:
+def open_weights(source: str | Path, *, network: str | Collection[str] | None = None) -> Weights:
     """Finds weights, in a cache, on the network or on disk.
 
     A `Path`, unlike a string, is always a local file or folder.
 
     Args:
         source: See above.
-        network: The network that they are for; nothing of another one is fetched.
+        network: The network that they are for, or all that they may be for: where it can be known
+            before, nothing of another one is fetched.
 
     Raises:
         UsageError: No such network or tag; the known ones are listed.
@@ -74,15 +83,15 @@ def open_weights(source: str | Path, *, network: str | None = None) -> Weights:
     text = str(source)
     if isinstance(source, Path):
         return _local(source)
-    if text.startswith(("torchvision/", "timm/")) and network is not None:
-        named = text.partition("/")[2].partition(".")[0]
-        check_network(named if named in SPECS else None, network, text)
+    check = partial(check_network, expected=network, source=text)
     if text.startswith("torchvision/"):
+        named = text.partition("/")[2].partition(".")[0]
+        check(named if named in SPECS else None)
         return _opened(*torchvision_weights.fetch(text))
     if text.startswith("timm/"):
-        return _opened(*hub.fetch_timm(text))
+        return _opened(*hub.fetch_timm(text, check))
     if text.startswith("hf-hub:"):
-        return _opened(*hub.fetch(text))
+        return _opened(*hub.fetch(text, check))
     if text.startswith(("http://", "https://")):
         raise UsageError(
             f"weights '{text}' are not on this machine",

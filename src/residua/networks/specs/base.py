@@ -7,7 +7,7 @@ content. Each family derives its own spec, with what its equation leaves open as
 from __future__ import annotations
 
 from dataclasses import MISSING, dataclass, fields
-from typing import Any, ClassVar, Literal, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, ClassVar, Literal, Self, TypeVar, get_args, get_origin, get_type_hints
 
 from residua.errors import UsageError
 
@@ -24,6 +24,8 @@ class NetworkSpec:
         rank: Dimensions after the channels: 1 for signals, 2 for pictures.
         drop_rate: Dropout before the classifier.
         drop_path_rate: Stochastic depth of the last block; earlier blocks have less.
+        vocabulary: For text, rows of an embedding in front of the network, whose inputs are then
+            tokens ``[b, t]`` (0 for padding) instead of ``[b, in_chans, t]``; 0 for none.
     """
 
     family: ClassVar[str] = ""
@@ -35,6 +37,7 @@ class NetworkSpec:
     rank: int = 2
     drop_rate: float = 0.0
     drop_path_rate: float = 0.0
+    vocabulary: int = 0
 
     @property
     def usual_size(self) -> int:
@@ -61,12 +64,19 @@ class NetworkSpec:
         """Whether there are residuals that stochastic depth can drop."""
         return False
 
+    def adapted(self, *, length: int) -> Self:
+        """The network for series of about ``length`` steps; most take any as they are."""
+        del length
+        return self
+
     def __post_init__(self) -> None:
         self.require(self.num_classes >= 0, "num_classes", "0 or more")
         self.require(self.in_chans >= 1, "in_chans", "at least 1")
         self.require(self.rank in (1, 2), "rank", "1 or 2")
         self.require(0 <= self.drop_rate < 1, "drop_rate", "in [0, 1)")
         self.require(0 <= self.drop_path_rate < 1, "drop_path_rate", "in [0, 1)")
+        tokens = self.vocabulary == 0 or (self.vocabulary > 1 and self.rank == 1)
+        self.require(tokens, "vocabulary", "0, or at least 2 at rank 1")
         droppable = self.has_residuals or not self.drop_path_rate
         self.require(droppable, "drop_path_rate", "0, since it has no residuals to drop")
 
