@@ -1,10 +1,10 @@
 """docs/catalog.md is what scripts/catalog_table.py writes today."""
 
-import importlib.util
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+from tests.scripts import load_script
 
 from residua.networks.catalog import FACTS, SPECS, get_spec
 from residua.run.comparison import costs, usual_input
@@ -14,13 +14,7 @@ ROOT = Path(__file__).parents[1]
 
 @pytest.fixture(scope="module")
 def script() -> ModuleType:
-    path = ROOT / "scripts" / "catalog_table.py"
-    found = importlib.util.spec_from_file_location("catalog_table", path)
-    assert found is not None
-    assert found.loader is not None
-    module = importlib.util.module_from_spec(found)
-    found.loader.exec_module(module)
-    return module
+    return load_script(ROOT / "scripts" / "catalog_table.py")
 
 
 @pytest.fixture(scope="module")

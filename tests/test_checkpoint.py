@@ -9,7 +9,7 @@ import torch
 from residua import checkpoint as checkpoints
 from residua.batch import Modality, Schema
 from residua.checkpoint import Checkpoint, TrainingState
-from residua.data.preprocess import Preprocess
+from residua.data.image_preprocess import ImagePreprocess
 from residua.errors import CheckpointError, CorruptCheckpointError
 from residua.networks.catalog import create_model
 
@@ -23,7 +23,7 @@ def made() -> Checkpoint:
         spec=network.spec,
         weights=network.state_dict(),
         schema=Schema(modality=Modality.IMAGE, channels=1, classes=("a", "b", "ü")),
-        preprocess=Preprocess(
+        preprocess=ImagePreprocess(
             size=(32, 48), resize=(36, 54), channels=1, mean=(0.1,), std=(1 / 3,), fit="pad"
         ),
         recipe={"seed": 1},

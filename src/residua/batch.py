@@ -48,6 +48,8 @@ class Schema:
         rate: Samples per second, for signals and sound.
         channel_names: One name a channel, where the source has them.
         units: One unit a channel (mV, km/h), where the source has them.
+        offsets, scales: Of regression: mean and standard deviation of each quantity's training
+            targets. The network gives ``(value - offset) / scale``. Empty before they are known.
     """
 
     modality: Modality
@@ -57,6 +59,8 @@ class Schema:
     rate: float | None = None
     channel_names: tuple[str, ...] = ()
     units: tuple[str, ...] = ()
+    offsets: tuple[float, ...] = ()
+    scales: tuple[float, ...] = ()
 
     @property
     def num_classes(self) -> int:
@@ -100,8 +104,8 @@ class Batch:
     """Samples side by side.
 
     Attributes:
-        inputs: ``[b, c, h, w]`` or ``[b, c, t]``: as loaded (uint8 pictures and text, float32 signals
-            and sound), float once they are views.
+        inputs: ``[b, c, h, w]`` or ``[b, c, t]``: as loaded (uint8 pictures and text, float32
+            signals and sound), float once they are views.
         targets: int64 ``[b]`` class indices, or float ``[b, k]`` class probabilities once mixed;
             float32 ``[b, k]`` for multi-label (0 or 1) and regression; int64 ``[b, s]`` tokens for
             CTC, from 0, padded with -1.

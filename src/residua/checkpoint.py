@@ -26,7 +26,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from residua.batch import Schema
-from residua.data.preprocess import Preprocess
+from residua.data.preprocess import Preprocess, preprocess_from_json, preprocess_to_json
 from residua.errors import CheckpointError, CorruptCheckpointError, UsageError
 from residua.files import canonical_json, checksum, hash_text, naming_full_disk, sync_folder
 from residua.networks.catalog import build, spec_from_json, spec_to_json
@@ -64,7 +64,7 @@ class Checkpoint:
         spec: What the network is.
         weights: Its state dict.
         schema: What it was trained on; names the classes.
-        preprocess: How a picture becomes its input.
+        preprocess: How a sample becomes its input.
         recipe: The run that made it, as JSON, for the record.
         step: Updates done.
         temperature: Divisor of the logits that calibrates them; None where none was fitted.
@@ -126,7 +126,7 @@ def _write(checkpoint: Checkpoint, folder: Path) -> None:
         "format": FORMAT,
         "network": spec_to_json(checkpoint.spec),
         "schema": cattrs.unstructure(checkpoint.schema),
-        "preprocess": checkpoint.preprocess.to_json(),
+        "preprocess": preprocess_to_json(checkpoint.preprocess),
         "recipe": checkpoint.recipe,
         "step": checkpoint.step,
         "temperature": checkpoint.temperature,
@@ -180,7 +180,7 @@ def load(folder: Path, *, training: bool = False) -> Checkpoint:
         spec=spec,
         weights=load_file(folder / _MODEL),
         schema=cattrs.structure(content["schema"], Schema),
-        preprocess=Preprocess.from_json(content["preprocess"]),
+        preprocess=preprocess_from_json(content["preprocess"]),
         recipe=content["recipe"],
         step=content["step"],
         temperature=content["temperature"],

@@ -660,7 +660,7 @@ def test_report_when_the_data_has_changed(
     succeeds(capsys, *train(own_pictures, tmp_path / "run"))
     shutil.rmtree(own_pictures / "rows")
     _, err = succeeds(capsys, "report", tmp_path / "run")
-    assert "warning: the report shows no pictures: the data is not what was evaluated" in err
+    assert "warning: the report shows no samples: the data is not what was evaluated" in err
 
 
 @pytest.mark.parametrize("content", ["{}", "[]", "{half", '{"checksum": "0"}'])

@@ -145,3 +145,82 @@ def test_markup_in_names_is_shown_as_it_is(tmp_path, capsys):
             save(tmp_path / name / f"{i}.png", i + 50 * len(name))
     check(tmp_path)
     assert any(line.startswith("[red]cat ") for line in capsys.readouterr().out.splitlines())
+
+
+def lines_of(rows: np.ndarray, labels: list[str]) -> list[str]:
+    return [
+        ",".join(f"{v:.5f}" for v in row) + f",{label}"
+        for row, label in zip(rows, labels, strict=True)
+    ]
+
+
+def courses(n: int, seed: int, steps: int = 30) -> np.ndarray:
+    return np.random.default_rng(seed).normal(0, 1, (n, steps)).cumsum(axis=1)
+
+
+def table(path: Path, rows: np.ndarray, labels: list[str], target: str = "label") -> Path:
+    header = ",".join([*(f"t{i}" for i in range(rows.shape[1])), target])
+    path.write_text("\n".join([header, *lines_of(rows, labels)]) + "\n")
+    return path
+
+
+def test_series_are_summed_up(tmp_path, capsys):
+    data = table(tmp_path / "walks.csv", courses(40, 0), ["up", "down"] * 20)
+    assert check(data) == 0
+    captured = capsys.readouterr()
+    lines = captured.out.splitlines()
+    assert lines[0] == "walks: 40 series, 2 classes"
+    assert lines[1] == "lengths: all 30 steps"
+    assert lines[2] == "channels: 1"
+    assert next(line for line in lines if line.startswith("class")).split()[1] == "train"
+    assert lines[-1] == "no errors, no warnings"
+    assert captured.err == ""
+
+
+def test_a_series_in_two_splits_is_an_error(tmp_path, capsys):
+    rows = courses(30, 1)
+    np.savez(
+        tmp_path / "walks.npz",
+        X_train=rows[:20].astype(np.float32),
+        y_train=np.array(["up", "down"] * 10),
+        X_test=np.concatenate([rows[20:], rows[4:5]]).astype(np.float32),
+        y_test=np.array([*(["up", "down"] * 5), "up"]),
+    )
+    assert check(tmp_path / "walks.npz", "--validation-fraction", "0") == 1
+    out = capsys.readouterr().out
+    assert "error: 1 series occurs with the same values in train and test" in out
+    assert out.splitlines()[-1] == "1 error, no warnings"
+
+
+def test_quantities_are_summed_up(tmp_path, capsys):
+    flow = np.random.default_rng(3).normal(400, 80, 40)
+    data = table(tmp_path / "roads.csv", courses(40, 2), [f"{v:.2f}" for v in flow], "target_flow")
+    assert check(data, "--validation-fraction", "0", "--test-fraction", "0") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "roads: 40 series, 1 quantity"
+    row = next(line for line in lines if line.startswith("flow"))
+    rounded = flow.round(2)
+    assert row.split() == [
+        "flow",
+        *f"{rounded.mean():.4g} ± {rounded.std():.3g},".split(),
+        *f"{rounded.min():.4g} to {rounded.max():.4g}".split(),
+    ]
+
+
+def test_rates_and_durations_of_sound(tmp_path, capsys):
+    import soundfile
+
+    for place, name in enumerate(("low", "high")):
+        (tmp_path / "tones" / name).mkdir(parents=True)
+        for i in range(8):
+            t = np.arange(800 * (i + 1)) / 8000
+            noise = np.random.default_rng(10 * i + place).normal(0, 0.1, len(t))
+            wave = 0.3 * np.sin(2 * np.pi * 300 * (place + 1) * t) + noise
+            soundfile.write(tmp_path / "tones" / name / f"{i}.wav", wave, 8000)
+    assert check(tmp_path / "tones") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "tones: 16 clips, 2 classes"
+    assert lines[1] == (
+        "lengths: 800-3,600-6,400 steps, 0.1-0.45-0.8 s (least-median-largest) at 8,000 Hz; "
+        "7.2 s in all"
+    )

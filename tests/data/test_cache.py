@@ -14,10 +14,10 @@ from PIL import Image
 from residua.batch import Split
 from residua.data import cache as cache_module
 from residua.data.cache import DecodedCache, free_bytes, records_key
-from residua.data.config import DataConfig
-from residua.data.open import open_dataset
 from residua.data.choose import evaluation_form, training_form
+from residua.data.config import DataConfig
 from residua.data.image_preprocess import ImagePreprocess
+from residua.data.open import open_dataset
 from residua.data.records import load_records
 from residua.data.stream import StreamStorage
 from residua.errors import DataError, DiskFullError, FormatError, UnreadableSampleError
@@ -56,7 +56,7 @@ def rows_of(dataset):
 
 def decoded_by_hand(dataset, tmp_path, row):
     image = Image.open(tmp_path / "set" / dataset.table.keys[row]).convert("RGB")
-    return PREPROCESS.on_host(image)
+    return PREPROCESS.fitted(image)
 
 
 def test_gathers_what_decoding_gives_in_any_order_and_with_repetitions(dataset, tmp_path):

@@ -8,12 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from residua.data.choose_image import choose_image
-from residua.data.config import DataConfig
-from residua.data.open import open_dataset
 from residua.batch import Batch
 from residua.data.choose import evaluation_form, training_form
+from residua.data.choose_image import choose_image
+from residua.data.config import DataConfig
 from residua.data.image_preprocess import ImagePreprocess
+from residua.data.open import open_dataset
 from residua.errors import FormatError, UnreadableSampleError, UsageError
 
 GRAY = {"channels": 1, "mean": (0.5,), "std": (0.5,)}

@@ -15,12 +15,12 @@ from PIL import Image
 
 from residua.batch import Split
 from residua.data import loader as loader_module
+from residua.data.choose import evaluation_form, training_form
 from residua.data.config import DataConfig
+from residua.data.image_preprocess import ImagePreprocess
 from residua.data.loader import Loader
 from residua.data.open import open_dataset
 from residua.data.prefetch import prefetch
-from residua.data.choose import evaluation_form, training_form
-from residua.data.image_preprocess import ImagePreprocess
 from residua.errors import DataError, LabelError, UnreadableSampleError, UsageError
 
 PREPROCESS = ImagePreprocess(size=(12, 10), resize=(12, 10))
@@ -91,7 +91,7 @@ def test_an_epoch_holds_each_sample_once_with_its_own_label(folder):
             row = row_of[int(id)]
             seen.append(row)
             image = Image.open(folder / table.keys[row]).convert("RGB")
-            np.testing.assert_array_equal(pixels.numpy(), PREPROCESS.on_host(image))
+            np.testing.assert_array_equal(pixels.numpy(), PREPROCESS.fitted(image))
             assert table.labels[row] == target
     assert sorted(seen) == list(range(61))
     assert loader.steps_per_epoch == 8

@@ -160,3 +160,22 @@ def test_spoken_digits(shared_data: Path) -> None:
     assert {name: names.count(name) for name in set(names)} == dict.fromkeys(
         ("george", "jackson", "lucas", "nicolas", "theo", "yweweler"), 500
     )
+
+
+@pytest.mark.parametrize(
+    ("cells", "classes", "first"),
+    [(("abba", "b"), ("a", "b"), (0, 1, 1, 0)), (("no yes", "yes"), ("no", "yes"), (0, 1))],
+)
+def test_transcripts_of_characters_or_of_words(
+    tmp_path: Path, cells: tuple[str, str], classes: tuple[str, ...], first: tuple[int, ...]
+) -> None:
+    rows = [f"{number}.wav,{cell}" for number, cell in enumerate(cells)]
+    for number in range(len(cells)):
+        soundfile.write(tmp_path / f"{number}.wav", np.zeros(800), 8000)
+    table = tmp_path / "said.csv"
+    table.write_text("\n".join(["path,transcript", *rows]))
+    reader = open_reader(str(table))
+    assert reader.schema.task is Task.CTC
+    assert reader.schema.classes == classes
+    assert reader.table.tokens is not None
+    assert reader.table.tokens[0] == first

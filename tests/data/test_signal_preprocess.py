@@ -362,10 +362,14 @@ def choose(reader: Signals, train: int | None = None, **options) -> SignalPrepro
     return choose_signal(dataset, SeriesConfig(**options))
 
 
-def test_by_default_each_signal_stands_for_itself() -> None:
-    ours = choose(Signals([noise(2, 9)]))
-    assert ours == SignalPreprocess(channels=2, rate=100.0, source_rate=100.0)
-    assert choose(Signals([noise(2, 9)], rate=None)).rate is None
+def test_by_default_a_signal_of_one_channel_stands_for_itself() -> None:
+    ours = choose(Signals([noise(1, 9)]))
+    assert ours == SignalPreprocess(channels=1, rate=100.0, source_rate=100.0)
+    assert choose(Signals([noise(1, 9)], rate=None)).rate is None
+
+
+def test_by_default_levels_of_several_channels_are_kept_apart() -> None:
+    assert choose(Signals([noise(2, 9)])) == choose(Signals([noise(2, 9)]), standardise="train")
 
 
 def test_the_training_splits_moments_are_of_what_the_network_sees() -> None:

@@ -8,10 +8,10 @@ from PIL import Image
 
 from residua.batch import Split
 from residua.data.cache import CachedStorage, DecodedCache
-from residua.data.config import DataConfig
-from residua.data.open import open_dataset
 from residua.data.choose import evaluation_form
+from residua.data.config import DataConfig
 from residua.data.image_preprocess import ImagePreprocess
+from residua.data.open import open_dataset
 from residua.data.stream import StreamStorage, open_spool, open_storage
 from residua.errors import UnreadableSampleError
 

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from residua.batch import Modality
 from residua.errors import DataNotFoundError
-from residua.evaluation.inputs import find_inputs
+from residua.evaluation.inputs import INPUT_KINDS, find_inputs
 
 
 @pytest.fixture
@@ -19,7 +20,10 @@ def pictures(tmp_path: Path) -> Path:
 
 
 def found(root: Path, *inputs: str) -> list[str]:
-    return [str(Path(path).relative_to(root)) for path in find_inputs(inputs)]
+    return [
+        str(Path(path).relative_to(root))
+        for path in find_inputs(inputs, INPUT_KINDS[Modality.IMAGE])
+    ]
 
 
 def test_a_folder_gives_all_pictures_below_it_and_nothing_else(pictures):
@@ -41,7 +45,7 @@ def test_the_order_is_that_of_the_inputs_and_named_files_are_taken_as_they_are(p
 def test_a_dash_reads_lines_when_they_are_asked_for(pictures, monkeypatch):
     lines = io.StringIO(f"{pictures}/0.png\n\n-\r\n{pictures}/b/*\n")
     monkeypatch.setattr(sys, "stdin", lines)
-    paths = find_inputs(["-"])
+    paths = find_inputs(["-"], INPUT_KINDS[Modality.IMAGE])
     assert next(paths) == f"{pictures}/0.png"
     assert lines.tell() == len(f"{pictures}/0.png\n")
     assert len(list(paths)) == 2
@@ -51,4 +55,4 @@ def test_a_dash_reads_lines_when_they_are_asked_for(pictures, monkeypatch):
 def test_what_matches_nothing_is_an_error(pictures, what):
     (pictures / "empty").mkdir()
     with pytest.raises(DataNotFoundError, match="no pictures found"):
-        list(find_inputs([str(pictures / what)]))
+        list(find_inputs([str(pictures / what)], INPUT_KINDS[Modality.IMAGE]))

@@ -10,16 +10,19 @@ import torch.distributed as dist
 from PIL import Image
 from torch import nn
 
-from residua.batch import Batch
+from residua.batch import Batch, Modality, Schema
 from residua.data.dataset import Table
-from residua.data.preprocess import Preprocess
+from residua.data.image_preprocess import ImagePreprocess
 from residua.errors import DataNotFoundError, LabelError
 from residua.evaluation import predict
-from residua.evaluation.predict import predict_files, predict_split
+from residua.evaluation.predict import predict_split
+from residua.evaluation.predict_files import predict_files
 from residua.evaluation.results import Predictions
+from residua.networks.sequences import Sequences
 
 CPU = torch.device("cpu")
 CLASSES = ("red", "green", "blue")
+SCHEMA = Schema(modality=Modality.IMAGE, channels=3, classes=CLASSES)
 
 
 @pytest.fixture
@@ -32,8 +35,8 @@ def network() -> nn.Module:
 
 
 @pytest.fixture
-def preprocess() -> Preprocess:
-    return Preprocess(size=(8, 8), resize=(8, 8))
+def preprocess() -> ImagePreprocess:
+    return ImagePreprocess(size=(8, 8), resize=(8, 8))
 
 
 def make_table(n: int = 20) -> Table:
@@ -132,6 +135,49 @@ def test_an_empty_split_gives_empty_predictions(network, preprocess):
     assert len(result.keys) == len(result.rows) == len(result.labels) == 0
 
 
+class Spelling(nn.Module):
+    """Answers of 1 to 3 steps, by a sample's first pixel; batches are as long as their longest."""
+
+    def forward(self, x: torch.Tensor) -> Sequences:
+        first = x[:, 0, 0, 0]
+        lengths = 1 + (first * 1000).long().abs() % 3
+        steps = torch.arange(int(lengths.max())) + 1.0
+        logits = first[:, None, None] * torch.tensor([1.0, 2.0, 3.0])[None, :, None] * steps
+        return Sequences(logits=logits, lengths=lengths)
+
+
+def spoken_table() -> Table:
+    table = make_table()
+    tokens = [tuple(range(i % 3)) for i in range(20)]
+    return Table(keys=table.keys, labels=np.full(20, -1), splits=table.splits, tokens=tokens)
+
+
+def test_sequences_lie_side_by_side_with_their_targets(preprocess):
+    def run(rows: list[int], size: int) -> Predictions:
+        batches = make_batches(rows, size)
+        table = spoken_table()
+        return predict_split(Spelling(), batches, preprocess=preprocess, table=table, device=CPU)
+
+    found, other = run(list(range(20)), 6), run(list(range(19, -1, -1)), 1)
+    assert found.tokens == tuple(spoken_table().tokens)
+    assert found.logits.shape == (20, 3, 3)
+    assert set(found.lengths.tolist()) == {1, 2, 3}
+    assert found.lengths.tolist() == other.lengths.tolist()
+    for one, two, steps in zip(found.logits, other.logits, found.lengths, strict=True):
+        np.testing.assert_array_equal(one[:, :steps], two[:, :steps])
+
+
+def test_values_come_from_the_table(network, preprocess):
+    values = np.arange(60, dtype=np.float32).reshape(20, 3)
+    table = make_table()
+    table = Table(keys=table.keys, labels=np.full(20, -1), splits=table.splits, values=values)
+    batches = make_batches([4, 2, 9])
+    found = predict_split(network, batches, preprocess=preprocess, table=table, device=CPU)
+    assert found.values is not None
+    assert found.values.tolist() == values[[2, 4, 9]].tolist()
+    assert found.labels.tolist() == [-1, -1, -1]
+
+
 SHARES = (
     ([0, 2, 4, 6, 8, 10, 12], [1, 3, 5, 7, 0]),  # uneven, and sample 0 twice
     ([0, 2, 4], []),  # one rank has nothing to do
@@ -148,7 +194,13 @@ def predict_shares(rank: int, folder: Path) -> list[Predictions]:
         return [
             predict_split(
                 network, make_batches(shares[rank], 3), table=make_table(), device=CPU,
-                preprocess=Preprocess(size=(8, 8), resize=(8, 8)),
+                preprocess=ImagePreprocess(size=(8, 8), resize=(8, 8)),
+            )
+            for shares in SHARES
+        ] + [
+            predict_split(
+                Spelling(), make_batches(shares[rank], 1), table=spoken_table(), device=CPU,
+                preprocess=ImagePreprocess(size=(8, 8), resize=(8, 8)),
             )
             for shares in SHARES
         ]  # fmt: skip
@@ -163,7 +215,7 @@ import test_predict
 folder = pathlib.Path(sys.argv[2])
 for i, result in enumerate(test_predict.predict_shares(1, folder)):
     np.savez(folder / f"{i}.npz", rows=result.rows, labels=result.labels, logits=result.logits,
-        seconds=result.seconds)
+        seconds=result.seconds, lengths=[] if result.lengths is None else result.lengths)
 """
 
 
@@ -185,6 +237,14 @@ def test_ranks_share_their_answers_and_each_sample_counts_once(tmp_path, preproc
         np.testing.assert_allclose(mine[i].logits, alone.logits, atol=1e-6)
         np.testing.assert_array_equal(mine[i].logits, theirs["logits"])
         assert mine[i].seconds == theirs["seconds"]
+        spoken = predict_split(
+            Spelling(), make_batches(rows), preprocess=preprocess, table=spoken_table(), device=CPU
+        )
+        theirs, ours = np.load(tmp_path / f"{i + len(SHARES)}.npz"), mine[i + len(SHARES)]
+        assert ours.lengths.tolist() == theirs["lengths"].tolist() == spoken.lengths.tolist()
+        for j, steps in enumerate(spoken.lengths):
+            np.testing.assert_array_equal(ours.logits[j, :, :steps], spoken.logits[j, :, :steps])
+            np.testing.assert_array_equal(theirs["logits"][j, :, :steps], ours.logits[j, :, :steps])
 
 
 @pytest.fixture
@@ -198,7 +258,7 @@ def test_files_give_the_answers_of_their_pixels_in_order(network, preprocess, fo
     network.train()
     answers = list(
         predict_files(
-            network, preprocess=preprocess, classes=CLASSES, inputs=[str(folder)], device=CPU,
+            network, preprocess=preprocess, schema=SCHEMA, inputs=[str(folder)], device=CPU,
             temperature=2.0, batch_size=7, workers=3,
         )
     )  # fmt: skip
@@ -220,7 +280,7 @@ def test_a_bad_file_says_why_and_the_others_go_on(network, preprocess, folder):
     inputs = [str(folder), str(folder / "gone.png")]
     answers = list(
         predict_files(
-            network, preprocess=preprocess, classes=CLASSES, inputs=inputs, device=CPU, batch_size=3
+            network, preprocess=preprocess, schema=SCHEMA, inputs=inputs, device=CPU, batch_size=3
         )
     )
     bad = {Path(a.path).name: a.error for a in answers if a.error is not None}
@@ -239,14 +299,14 @@ def test_only_bad_files_never_reach_the_network(preprocess, folder):
 
     inputs = [str(folder / "gone.png")]
     answers = predict_files(
-        Untouchable(), preprocess=preprocess, classes=CLASSES, inputs=inputs, device=CPU
+        Untouchable(), preprocess=preprocess, schema=SCHEMA, inputs=inputs, device=CPU
     )
     assert [answer.error is not None for answer in answers] == [True]
 
 
 def test_a_pattern_without_a_match_is_an_error(network, preprocess, folder):
     answers = predict_files(
-        network, preprocess=preprocess, classes=CLASSES, inputs=[f"{folder}/*.gif"], device=CPU
+        network, preprocess=preprocess, schema=SCHEMA, inputs=[f"{folder}/*.gif"], device=CPU
     )
     with pytest.raises(DataNotFoundError, match=r"\*\.gif"):
         next(answers)
@@ -262,7 +322,7 @@ def test_endless_inputs_are_answered_with_bounded_read_ahead(network, preprocess
             yield str(folder / "00.png")
 
     answers = predict_files(
-        network, preprocess=preprocess, classes=CLASSES, inputs=endless(), device=CPU, batch_size=4
+        network, preprocess=preprocess, schema=SCHEMA, inputs=endless(), device=CPU, batch_size=4
     )
     for _ in range(40):
         assert next(answers).error is None

@@ -7,7 +7,8 @@ import pytest
 
 from residua.data.dataset import Problem
 from residua.evaluation.results import ClassScores, Evaluation, ReliabilityBin
-from residua.report.contents import EpochRecord, Fact, Picture, ReportContents, SplitCounts
+from residua.report.contents import EpochRecord, Fact, ReportContents, SplitCounts
+from residua.report.samples import Picture, Shown
 
 CLOTHES = (
     *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
@@ -103,7 +104,7 @@ def history(epochs: int, validation: bool) -> tuple[EpochRecord, ...]:
     return tuple(records)
 
 
-def picture(side: tuple[int, ...], seed: int, classes: tuple[str, ...], kind: str) -> Picture:
+def picture(side: tuple[int, ...], seed: int, classes: tuple[str, ...], kind: str) -> Shown:
     """A smooth blob with some noise; ``kind``: mistake, correct or augmented."""
     rng = np.random.default_rng(seed)
     y, x = np.mgrid[0 : side[0], 0 : side[1]]
@@ -114,11 +115,12 @@ def picture(side: tuple[int, ...], seed: int, classes: tuple[str, ...], kind: st
     true = classes[seed % len(classes)]
     key = f"{kind}/{true}/{seed:05d}.png"
     if kind == "augmented":
-        return Picture(values=noisy, key=key, true=true)
+        return Shown(content=Picture(values=noisy), key=key, true=true)
     first = true if kind == "correct" else classes[(seed + 1) % len(classes)]
     others = [name for name in dict.fromkeys((true, *classes)) if name != first]
     top = ((first, 0.91), *((name, p) for name, p in zip(others, (0.06, 0.02), strict=False)))
-    return Picture(values=noisy, key=key, true=true, predicted=first, probability=0.91, top=top)
+    content = Picture(values=noisy)
+    return Shown(content=content, key=key, true=true, predicted=first, probability=0.91, top=top)
 
 
 def example(

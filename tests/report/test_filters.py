@@ -14,8 +14,9 @@ from PIL import Image
 
 from residua.evaluation.features import Filters, StageMaps
 from residua.report.contents import Response
-from residua.report.filters import TILE, filter_pictures, map_pictures
+from residua.report.filters import TILE, filter_pictures, map_pictures, strip_pixels
 from residua.report.html import write_report
+from residua.report.samples import Signal
 
 finite = st.floats(-1e6, 1e6, width=32)
 
@@ -50,8 +51,10 @@ def test_large_maps_shrink_and_signals_become_strips():
     (large,) = map_pictures(np.ones((1, 2 * TILE, TILE), dtype=np.float32))
     assert large.shape == (TILE, TILE // 2)
     assert (large == 255).all()
-    (strip,) = map_pictures(np.arange(8, dtype=np.float32)[None])
-    assert strip.shape == (1, 8)
+    strips = strip_pixels(np.float32([np.arange(8), -np.arange(8)]))
+    assert strips.shape == (2, 8)
+    assert (strips[0, 7], strips[1, 0], strips[1, 7]) == (255, 128, 0)
+    assert strip_pixels(np.ones((3, 1000), dtype=np.float32)).shape == (3, 160)
 
 
 def test_dead_channels_are_black():
@@ -78,7 +81,7 @@ def learnt(contents, *, bank=None):
         test=None,
         validation=None,
         filters=bank or filters(),
-        responses=[Response(picture=picture, stages=stages) for picture in shown],
+        responses=[Response(sample=sample, stages=stages) for sample in shown],
     )
 
 
@@ -124,8 +127,35 @@ def test_signals_have_filters_as_lines(make_contents, tmp_path):
     bank = filters(channels=2, kernel=(9,), n=12, total=12)
     text = section(write_report(learnt(make_contents(), bank=bank), tmp_path))
     assert "9 weights for each of 2 channels" in text
-    assert 'class="plot"' in text
-    assert "prefers-color-scheme: dark" in text
+    assert text.count("<svg") == 12
+    assert text.count("<path d=") == 12 * 2
+
+
+@pytest.mark.parametrize(
+    ("channels", "kernel", "form"), [(32, (9,), "9/32"), (4, (1,), "1/4"), (1, (41, 11), "11/41")]
+)
+def test_filters_of_many_channels_are_pictures_of_their_own_form(
+    channels, kernel, form, make_contents, tmp_path
+):
+    bank = filters(channels=channels, kernel=kernel, n=12, total=12)
+    text = section(write_report(learnt(make_contents(), bank=bank), tmp_path))
+    assert f"--form:{form}" in text
+    assert text.count('alt="filter ') == 12
+
+
+def test_maps_along_time_are_strips(make_contents, tmp_path):
+    values = np.random.default_rng(1).random((8, 75)).astype(np.float32)
+    strips = StageMaps(stage="layer9", total=64, shown=tuple(range(8)), values=values)
+    content = Signal(values=values[:2])
+    sample = dataclasses.replace(make_contents().mistakes[0], content=content)
+    contents = learnt(make_contents())
+    contents = dataclasses.replace(
+        contents, responses=[Response(sample=sample, stages=[strips, stage("layer1", 14)])]
+    )
+    text = section(write_report(contents, tmp_path))
+    assert "layer9, channels 0, 1, 2, 3, 4, 5, 6, 7" in text
+    assert "75, 64 channels" in text
+    assert text.count("<img") == 20 + 1 + 8
 
 
 def test_without_them_there_is_no_section(make_contents, tmp_path):

@@ -24,7 +24,7 @@ BRAILLE = range(0x2801, 0x2900)
 
 
 def record(epoch: int, validation: bool = True) -> EpochRecord:
-    scores = Scores(loss=2 / epoch, accuracy=1 - 0.5 / epoch, n=100)
+    scores = Scores(loss=2 / epoch, score=1 - 0.5 / epoch, n=100)
     return EpochRecord(
         epoch=epoch,
         step=10 * epoch,

@@ -9,7 +9,8 @@ import pytest
 import torch
 from PIL import Image
 
-from residua.augment.image import ImageAugment, draws_for
+from residua.augment.draws import draws_for
+from residua.augment.image import ImageAugment
 from residua.batch import Split
 from residua.cli.main import run_command
 from residua.errors import UsageError

@@ -64,8 +64,8 @@ def test_what_belongs_to_the_weights_comes_with_them(hub, pictures, tmp_path, ca
     assert content["origin"] == [published]
     assert content["network"]["name"] == "resnet20"
     assert content["preprocess"] == {
-        "size": [16, 16], "resize": [16, 16], "fit": "crop", "interpolation": "bicubic",
-        "channels": 1, "mean": [0.449], "std": [0.226],
+        "modality": "image", "size": [16, 16], "resize": [16, 16], "fit": "crop",
+        "interpolation": "bicubic", "channels": 1, "mean": [0.449], "std": [0.226],
     }  # fmt: skip
 
     # a second fine-tuning keeps the first origin, and the preprocessing
@@ -157,6 +157,39 @@ def test_the_user_decides(pictures):
     found = preprocess_for(CARD, open_dataset(config), config)
     assert (found.mean, found.std, found.fit) == ((0.0,), (1.0,), "pad")
     assert preprocess_for(replace(CARD, inputs=None), open_dataset(config), config) is None
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        (
+            "small",
+            "hf-hub:lab/small (apache-2.0), values stay from 0 to 1 as you asked, not as in the "
+            "weights' mean 0.449, std 0.226 (averaged over the channels), crop 16 of 16, bicubic;",
+        ),
+        ("plain", "hf-hub:lab/plain (apache-2.0), mean 0, std 1 (averaged over the channels), "),
+        ("bare", "hf-hub:lab/bare, nothing says their mean and std, values stay from 0 to 1;"),
+    ],
+)
+def test_no_normalisation_wins_and_says_so(hub, pictures, tmp_path, capsys, source, said):
+    state = create_model("resnet20", num_classes=10).state_dict()
+    hub.add_weights("lab/plain", state, timm_config("resnet20", mean=[0] * 3, std=[1] * 3))
+    hub.add_weights("lab/bare", state)
+    arguments = ["--start", f"hf-hub:lab/{source}", "--network", "resnet20", "--no-normalise"]
+    run("train", pictures, *arguments, "--run", tmp_path / "run", *FAST, *SIZE)
+    out = capsys.readouterr().out
+    (line,) = [text for text in out.splitlines() if text.startswith("start")]
+    assert line.removeprefix("start    ").startswith(said)
+    preprocess = checkpoint(tmp_path / "run")["preprocess"]
+    assert (preprocess["mean"], preprocess["std"]) == ([0.0], [1.0])
+
+
+def test_weights_of_no_network_of_ours(hub, pictures, tmp_path, capsys):
+    hub.add_weights("lab/vit", {}, {"model_type": "vit", "transformers_version": "4.44.0"})
+    arguments = ["train", str(pictures), "--start", "hf-hub:lab/vit", *FAST]
+    assert run_command([*arguments, "--run", str(tmp_path / "run")]) == 1
+    assert "expected one of `residua list networks`, received vit" in capsys.readouterr().err
+    assert not any("safetensors" in path for _, path in hub.asked)
 
 
 def test_which_classifiers_are_kept():

@@ -33,7 +33,7 @@ class Draw:
     classes: Annotated[int | None, arg(metavar="N", help_behavior_hint="")] = None
     """Logits; by default as in the paper."""
     rank: Annotated[int | None, arg(metavar="1|2", help_behavior_hint="")] = None
-    """2 for pictures, 1 for signals; by default what --input says, else 2."""
+    """2 for pictures, 1 for signals; by default what --input says, else as in the paper."""
     out: Annotated[Path | None, arg(metavar="FILE", help_behavior_hint="")] = None
     """The file; by default the network's name with .svg (or .html) in the current folder. A name
     that ends with .html asks for the page."""

@@ -30,7 +30,7 @@ class Evaluate:
     """Print all scores as JSON on standard output."""
 
     def run(self) -> int:
-        from residua.evaluation.evaluate import class_table, summary_lines
+        from residua.evaluation.describe import score_table, summary_lines
         from residua.run.classifier import Classifier
         from residua.run.terminal import Terminal
 
@@ -43,5 +43,7 @@ class Evaluate:
         out = console.stdout()
         for line in summary_lines(scores):
             out.print(line)
-        out.print(class_table(scores))
+        table = score_table(scores)
+        if table is not None:
+            out.print(table)
         return 0

@@ -33,14 +33,14 @@ class NetworkEntry:
     Attributes:
         blocks: Kind of block, blocks a stage, and what else sets it apart: groups and their width
             (32x4d), where bottlenecks stride (v1: first 1x1, v1.5: 3x3), kind of shortcut.
-        input: Channels, height and width.
+        input: Channels, height and width; channels and time of networks for signals.
         parameters: With that input and that number of classes.
     """
 
     name: str
     family: str
     blocks: str
-    input: tuple[int, int, int]
+    input: tuple[int, ...]
     classes: int
     parameters: int
     reference: str
@@ -96,12 +96,11 @@ def _networks() -> Sequence[NetworkEntry]:
 def _network(spec: Spec) -> NetworkEntry:
     from residua.networks.catalog import FACTS
 
-    size = spec.usual_size
     return NetworkEntry(
         name=spec.name,
         family=spec.family,
         blocks=spec.outline,
-        input=(spec.in_chans, size, size),
+        input=(spec.in_chans, *(spec.usual_size,) * spec.rank),
         classes=spec.num_classes,
         parameters=FACTS[spec.name].parameters,
         reference=spec.reference,
@@ -189,5 +188,6 @@ def _cells(entry: _Any) -> tuple[str, ...]:
 
 def _paper(reference: str) -> str:
     """``He et al., 2016a, arXiv:1512.03385``: the authors, year and number of the first paper."""
-    match = re.match(r"(.+?, \d{4}\w?)\b.*?(arXiv:[\d.]+\d|NIPS \d{4})", reference)
+    found = r"arXiv:[\d.]+\d|NIPS \d{4}|github\.com/[\w/-]+"
+    match = re.match(rf"(.+?, \d{{4}}\w?)\b.*?({found})", reference)
     return f"{match[1]}, {match[2]}" if match else reference

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -17,9 +17,11 @@ from residua.evaluation.results import Prediction
 
 @dataclass(frozen=True, kw_only=True)
 class Predict:
-    """Classify pictures: one line each, in the order given.
+    """Answer for files: one line a sample, in the order given.
 
-    Unreadable ones are named, the others answered, and the exit code is 1.
+    The class and its probability; all labels that are likelier than not; quantities; or the
+    transcript and its probability. Unreadable samples are named, the others answered, and the exit
+    code is 1.
     """
 
     run_folder: Annotated[tyro.conf.Positional[Path], arg(metavar="RUN", help_behavior_hint="")]
@@ -29,7 +31,7 @@ class Predict:
     ]
     """Files, folders, globs, or - for a list of them on standard input."""
     batch_size: int = 32
-    """Pictures that go through the network together."""
+    """Samples that go through the network together."""
     device: str = "auto"
     """cpu, cuda ...; auto takes a GPU where there is one."""
     json: bool = False
@@ -55,10 +57,8 @@ class Predict:
 
     def _print(self, prediction: Prediction) -> None:
         if self.json:
-            print(json.dumps(asdict(prediction), ensure_ascii=False), flush=True)
+            print(json.dumps(prediction.to_json(), ensure_ascii=False), flush=True)
         elif prediction.error is not None:
             print(f"{prediction.path}\terror: {prediction.error}", flush=True)
         else:
-            print(
-                f"{prediction.path}\t{prediction.label}\t{prediction.probability:.4f}", flush=True
-            )
+            print(f"{prediction.path}\t{prediction.line}", flush=True)

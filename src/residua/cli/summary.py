@@ -36,7 +36,7 @@ class Summary:
     classes: Annotated[int | None, arg(metavar="N", help_behavior_hint="")] = None
     """Logits; by default as in the paper."""
     rank: Annotated[int | None, arg(metavar="1|2", help_behavior_hint="")] = None
-    """2 for pictures, 1 for signals; by default what --input says, else 2."""
+    """2 for pictures, 1 for signals; by default what --input says, else as in the paper."""
     block: Annotated[str | None, arg(metavar="NAME", help_behavior_hint="")] = None
     """Look at one block or stage alone, such as layer1.0, with the input that it receives in the
     network."""
@@ -99,7 +99,7 @@ def network_on_meta(
     spec = get_spec(name)
     if rank not in (None, 1, 2):
         raise UsageError("--rank does not fit", expected="1 or 2", received=rank)
-    shape = input or _usual_input(spec, rank or 2)
+    shape = input or _usual_input(spec, rank or spec.rank)
     if len(shape) not in (2, 3) or (rank and len(shape) != rank + 1):
         numbers = f"{rank + 1} numbers" if rank else "2 or 3 numbers"
         raise UsageError("--input does not fit", expected=numbers, received=list(shape))
@@ -111,9 +111,8 @@ def network_on_meta(
 
 
 def _usual_input(spec: Spec, rank: int) -> tuple[int, ...]:
-    """The input of the paper; for signals, a length that all networks can take."""
-    size = spec.usual_size
-    return (spec.in_chans, size, size) if rank == 2 else (1, 1000)
+    """The input of the paper; for signals to a network for pictures, a length that all can take."""
+    return (1, 1000) if rank < spec.rank else (spec.in_chans, *(spec.usual_size,) * rank)
 
 
 def _print(title: str, found: networks.Summary) -> None:

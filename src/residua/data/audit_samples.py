@@ -46,7 +46,7 @@ def _modes(prints: Fingerprints) -> dict[str, int]:
     """The most frequent one first, of equally frequent ones the one that came first."""
     names, first, counts = np.unique(prints.fact("mode"), return_index=True, return_counts=True)
     order = np.lexsort((first, -counts))
-    return {names[i].decode(): int(counts[i]) for i in order}
+    return {bytes(names[i]).decode(): int(counts[i]) for i in order}
 
 
 def picture_findings(dataset: Dataset, prints: Fingerprints) -> Iterator[Finding]:
@@ -139,7 +139,7 @@ def _named(
             severity="warning",
             code=code,
             message=f"{share(len(rows), n)} {prints.kind.words.many} are {what}",
-            keys=tuple((keys[row],) for row in rows),
+            keys=tuple((str(keys[row]),) for row in rows),
         )
 
 

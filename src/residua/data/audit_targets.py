@@ -203,7 +203,7 @@ def torn_groups(dataset: Dataset) -> Iterator[Finding]:
         return
     earlier: set[str] = set()
     for split in _present(dataset):
-        names = [groups[row] for row in dataset.rows(split).tolist()]
+        names = [str(groups[row]) for row in dataset.rows(split).tolist()]
         torn = sorted(earlier.intersection(names))
         if torn:
             concerned = sum(name in earlier for name in names)

@@ -46,18 +46,19 @@ def choose_preprocess(
             return choose_text(dataset, series)
 
 
-def evaluation_form(preprocess: Preprocess) -> Form:
-    """Samples as ``Preprocess.on_host`` leaves them."""
+def evaluation_form(preprocess: Preprocess, *, shortest: int = 1) -> Form:
+    """Samples as ``Preprocess.on_host`` leaves them; series, if the network sees ``shortest`` steps
+    of them or more."""
     if isinstance(preprocess, ImagePreprocess):
         return PictureForm(preprocess=preprocess)
-    return SeriesForm(preprocess=preprocess)
+    return SeriesForm(preprocess=preprocess, shortest=shortest)
 
 
-def training_form(preprocess: Preprocess, *, crop: str) -> Form:
+def training_form(preprocess: Preprocess, *, crop: str, shortest: int = 1) -> Form:
     """The form from which augmentation starts; ``crop`` is `AugmentConfig.crop`."""
     if isinstance(preprocess, ImagePreprocess):
         return picture_form(preprocess, crop=crop)
-    return SeriesForm(preprocess=preprocess)
+    return SeriesForm(preprocess=preprocess, shortest=shortest)
 
 
 def usual_length(dataset: Dataset, preprocess: Preprocess) -> int | None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from residua.batch import Split
@@ -101,7 +100,7 @@ def _moments(
     for _, stored in scan_decoded(dataset.reader, rows, form, threads=cores()):
         if isinstance(stored, DataError):
             continue
-        flat: npt.NDArray[np.uint8] = stored.values.reshape(c, -1)
+        flat = stored.values.reshape(c, -1).astype(np.uint8, copy=False)
         pixels += flat.shape[1]
         sums += flat.sum(axis=1, dtype=np.int64)
         squares += np.square(flat, dtype=np.int64).sum(axis=1)

@@ -76,7 +76,8 @@ class SeriesConfig:
     shorter is padded, and the padding changes no answer. By default all of it."""
     standardise: Standardise | None = None
     """Subtract mean and divide by standard deviation: each sample's own (sample), those of the
-    training split (train), or not at all; by default sample for signals, train for sound."""
+    training split (train), or not at all; by default sample for signals of one channel, train for
+    sound and for several channels, whose levels may tell something."""
     missing: Missing = "interpolate"
     """What missing values become: a line between their neighbours, zero, or an error."""
     mels: int = 64

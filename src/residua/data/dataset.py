@@ -40,8 +40,8 @@ class Table:
     Attributes:
         keys: ``n`` unique and stable names: ``train/cat/1.jpg``, ``part-0.parquet#17``.
         labels: int64 ``[n]`` class indices, -1 where there is none.
-        values: float32 ``[n, k]`` targets of multi-label classification (0 or 1) and regression; NaN
-            where there is none. None for other tasks.
+        values: float32 ``[n, k]`` targets of multi-label classification (0 or 1) and regression;
+            NaN where there is none. None for other tasks.
         tokens: ``n`` target sequences for CTC, as positions in `Schema.classes`, or None.
         splits: ``n`` official splits, None where the source names none.
         groups: ``n`` names of what must not be torn apart (patient, speaker), or None.

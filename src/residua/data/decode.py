@@ -67,11 +67,16 @@ def decode(raw: Raw, *, where: str) -> Image.Image:
     try:
         with _open(io.BytesIO(raw)) as image:
             image.load()
-            return _to_8bit(_upright(image))
+            return eight_bit(image)
     except Exception as error:  # decoders raise whatever they like on damaged files
         raise UnreadableSampleError(
             "cannot decode the picture", received=_reason(raw, error), where=where
         ) from error
+
+
+def eight_bit(image: Image.Image) -> Image.Image:
+    """``image`` as `decode` would give it: of mode "L" or "RGB", upright."""
+    return _to_8bit(_upright(image))
 
 
 def image_header(raw: Raw | Path) -> tuple[int, int, str]:

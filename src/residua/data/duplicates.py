@@ -5,8 +5,9 @@ which brightness, contrast, gain, size, rate and compression hardly change. How 
 samples are depends on the data set: trousers on black correlate at 0.97, photographs at 0.7. So a
 pair counts as a near duplicate when its distance, 1 - correlation, is at most a tenth of what is
 usual between a held-out sample and the most similar training sample, and when a finer thumbnail
-confirms it. Classes of series can be as alike as copies (the pulses of one kind of appliance), so of
-series, sound and text a copy must also be ten times nearer than the third nearest training sample.
+confirms it. Classes of series can be as alike as copies (the pulses of one kind of appliance), so
+of series, sound and text a copy must also be ten times nearer than the third nearest training
+sample.
 
 Mirrored, rotated, shifted and strongly cropped copies are not found.
 

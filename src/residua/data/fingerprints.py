@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -64,17 +64,10 @@ class Kind(Protocol):
         rivals: How many other training samples may be as near as a copy is; 0 does not ask.
     """
 
-    @property
-    def words(self) -> Words: ...
-
-    @property
-    def facts(self) -> np.dtype[np.void]: ...
-
-    @property
-    def highest(self) -> float: ...
-
-    @property
-    def rivals(self) -> int: ...
+    words: ClassVar[Words]
+    facts: ClassVar[np.dtype[np.void]]
+    highest: ClassVar[float]
+    rivals: ClassVar[int]
 
     def blank(self, n: int, *, fine: bool = False) -> Thumbnails:
         """``[n, d]`` zeros, for thumbnails or for finer ones."""

@@ -20,16 +20,23 @@ from residua.data.preprocess import SeriesPreprocess
 from residua.data.readers.shared import spaced
 from residua.data.records import RecordFile
 from residua.data.rows import Rows
-from residua.errors import DataError
+from residua.data.sound_preprocess import SoundPreprocess
+from residua.errors import DataError, UnreadableSampleError
 
 Values = npt.NDArray[np.generic]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeriesForm:
-    """Series of ``c`` channels, each as long as it is; a batch is as long as its longest one."""
+    """Series of ``c`` channels, each as long as it is; a batch is as long as its longest one.
+
+    Attributes:
+        preprocess: What is kept of a sample.
+        shortest: Steps that the network needs to see; a shorter sample counts as unreadable.
+    """
 
     preprocess: SeriesPreprocess
+    shortest: int = 1
 
     @property
     def channels(self) -> int:
@@ -41,7 +48,22 @@ class SeriesForm:
         return np.dtype(np.uint8 if self.preprocess.modality is Modality.TEXT else np.float32)
 
     def stored(self, raw: Raw, where: str) -> Kept:
-        return Kept(values=self.preprocess.on_host(raw, where))
+        values = self.preprocess.on_host(raw, where)
+        if values.shape[1] < self._fewest:
+            raise UnreadableSampleError(
+                "too short for the network",
+                expected=f"at least {self._fewest} steps",
+                received=values.shape[1],
+                where=where,
+            )
+        return Kept(values=values)
+
+    @property
+    def _fewest(self) -> int:
+        """Kept steps of which the network sees `shortest`: of sound it sees frames."""
+        if isinstance(self.preprocess, SoundPreprocess):
+            return max((self.shortest - 1) * self.preprocess.hop, 1)
+        return self.shortest
 
     def stacked(self, kept: Sequence[Kept]) -> Stack:
         return self._side_by_side([each.values for each in kept])
@@ -74,4 +96,5 @@ class SeriesForm:
             return 0
 
     def identity(self) -> dict[str, Any]:
-        return self.preprocess.identity()
+        needed = {} if self.shortest == 1 else {"shortest": self.shortest}
+        return self.preprocess.identity() | needed

@@ -236,8 +236,9 @@ def choose_signal(dataset: Dataset, config: SeriesConfig) -> SignalPreprocess:
         standardise="none",
         missing=config.missing,
     )
-    if config.standardise != "train":
-        return replace(blank, standardise=config.standardise or "sample")
+    standardise = config.standardise or ("sample" if dataset.schema.channels == 1 else "train")
+    if standardise != "train":
+        return replace(blank, standardise=standardise)
     moments = _measured(dataset, blank)
     return replace(blank, standardise="train", mean=moments.mean, std=moments.std)
 

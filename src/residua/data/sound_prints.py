@@ -76,10 +76,10 @@ class SoundPrints:
     def _thumbnail(self, wave: Waveform, bands: int, columns: int) -> npt.NDArray[np.float16]:
         mono = wave.values.mean(axis=0)
         mono = mono - mono.mean()
-        if _is_silent(mono[None]):
-            return np.zeros(bands * columns, dtype=np.float16)
         highest = min(_HIGHEST, self.rate / 2)
         powers = _band_powers(mono, wave.rate, bands, highest)
+        if _is_silent(mono[None]) or not powers.any():
+            return np.zeros(bands * columns, dtype=np.float16)
         logs = np.log(powers + _QUIET * powers.max())
         means = area_means(logs, columns)
         return compact(means - means.mean())

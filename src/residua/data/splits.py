@@ -7,9 +7,9 @@ under the fraction. So a sample keeps its place whatever is added, removed or re
 class and every part of the data is held out in the same proportion, in expectation.
 
 Small classes need more than expectation. Of a class of n samples (with groups: of the n groups
-whose rarest class it is), training keeps at least one; and from n = 3 on, each drawn split has at
-least one, those with the lowest numbers. The price: while a class is so small that this rule and not the threshold decides,
-an added sample may take another's place.
+whose rarest class it is, and of all groups left over) training keeps at least one; and from n = 3
+on, each drawn split has at least one, those with the lowest numbers. The price: while a class is so
+small that this rule and not the threshold decides, an added sample may take another's place.
 
 Legend: m units to draw from (samples, or groups).
 """
@@ -131,12 +131,16 @@ def _units(
 def _rarest_class(
     labels: npt.NDArray[np.int64], unit_of_row: npt.NDArray[np.int64], units: int
 ) -> npt.NDArray[np.int64]:
-    """Int64 ``[units]``: of the classes that a group has, the one with the fewest samples in all."""
+    """Int64 ``[units]``: of the classes that a group has, the one with the fewest samples in all.
+
+    Groups of a class that is the rarest of too few to be shared out are one stratum together.
+    """
     _, classes, counts = np.unique(labels, return_inverse=True, return_counts=True)
     by_falling_count = np.argsort(-counts[classes], kind="stable")
     found = np.zeros(units, dtype=np.int64)
     found[unit_of_row[by_falling_count]] = classes[by_falling_count]  # the last one stays
-    return found
+    few = np.bincount(found)[found] < _GUARANTEED_FROM
+    return np.where(few, len(counts), found)
 
 
 def _uniform(ids: npt.NDArray[np.int64], stream: str, seed: int) -> npt.NDArray[np.float64]:

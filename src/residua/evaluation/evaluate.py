@@ -1,4 +1,4 @@
-"""From predictions to scores, and from scores to what the terminal shows."""
+"""From a classifier's predictions to scores, and from scores to what the terminal shows."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from residua.errors import LabelError, NetworkError
+from residua.errors import LabelError
 from residua.evaluation import metrics
+from residua.evaluation.checks import check_finite, without_targets
 from residua.evaluation.results import ClassScores, Evaluation, Predictions, ReliabilityBin
 
 if TYPE_CHECKING:
@@ -82,25 +83,14 @@ def _reliability(
 def _check(predictions: Predictions, classes: Sequence[str], split: str) -> None:
     labels, logits = predictions.labels, predictions.logits
     if not (labels >= 0).any():
-        raise LabelError(
-            f"the split '{split}' cannot be scored",
-            expected="labelled samples",
-            received=f"{len(labels)} without labels",
-        )
+        raise without_targets(split, len(labels))
     if logits.shape[1] != len(classes) or labels.max() >= len(classes):
         raise LabelError(
             "the network and the data set disagree about the classes",
             expected=f"{len(classes)} outputs and labels from 0 to {len(classes) - 1}",
             received=f"{logits.shape[1]} outputs and labels up to {labels.max()}",
         )
-    bad = np.flatnonzero(~np.isfinite(logits).all(axis=1))
-    if len(bad):
-        raise NetworkError(
-            f"the network's outputs are not numbers for {len(bad)} of {len(logits)} samples",
-            expected="finite logits",
-            where=f"{predictions.keys[bad[0]]} (first)",
-            fix="Evaluate in float32, or an earlier checkpoint",
-        )
+    check_finite(predictions)
 
 
 def summary_lines(evaluation: Evaluation) -> tuple[str, ...]:

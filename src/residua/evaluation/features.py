@@ -15,6 +15,7 @@ from torch import Tensor
 
 from residua.networks.layers import Conv
 from residua.networks.network import FeatureInfo, Network
+from residua.networks.padded import unpadded, with_lengths
 
 Floats = npt.NDArray[np.float32]
 
@@ -72,7 +73,12 @@ def first_filters(network: Network, *, most: int = 96) -> Filters:
 
 
 def feature_maps(
-    network: Network, inputs: Tensor, *, most: int = 8, most_stages: int = 6
+    network: Network,
+    inputs: Tensor,
+    lengths: Tensor | None = None,
+    *,
+    most: int = 8,
+    most_stages: int = 6,
 ) -> list[list[StageMaps]]:
     """For each sample and stage, the maps of the channels that respond most strongly.
 
@@ -80,24 +86,38 @@ def feature_maps(
 
     Args:
         network: In evaluation mode.
-        inputs: Float ``[b, c, *s]``, preprocessed.
+        inputs: Float ``[b, c, *s]``, preprocessed; for a network of texts int64 tokens ``[b, t]``.
+        lengths: int64 ``[b]`` valid steps along the last axis; None where all are.
         most: Channels of each stage.
         most_stages: Of a network with more stages, so many are taken evenly from stem to last.
 
     Returns:
-        ``b`` lists, from stem to last stage.
+        ``b`` lists, from stem to last stage; maps are as long as their sample makes them.
     """
     assert not network.training
     count = len(network.feature_info)
     evenly = np.linspace(0, count - 1, min(count, most_stages)).round().astype(int)
     positions: list[int] = evenly.tolist()
     with torch.inference_mode():
-        _, maps = network.forward_intermediates(inputs, positions)
+        x = with_lengths(embedded(network, inputs), lengths)
+        maps = [unpadded(each) for each in network.forward_intermediates(x, positions)[1]]
     rows: Sequence[FeatureInfo] = [network.feature_info[position] for position in positions]
     return [
-        [_strongest(row, each[sample], most) for row, each in zip(rows, maps, strict=True)]
+        [
+            _strongest(row, _valid(each, steps, sample), most)
+            for row, (each, steps) in zip(rows, maps, strict=True)
+        ]
         for sample in range(len(inputs))
     ]
+
+
+def embedded(network: Network, inputs: Tensor) -> Tensor:
+    """What the first stage of ``network`` takes: ``inputs``, or vectors in place of tokens."""
+    return network._embedded(inputs)  # pyright: ignore[reportPrivateUsage]
+
+
+def _valid(maps: Tensor, lengths: Tensor | None, sample: int) -> Tensor:
+    return maps[sample] if lengths is None else maps[sample][..., : int(lengths[sample])]
 
 
 def _strongest(row: FeatureInfo, maps: Tensor, most: int) -> StageMaps:

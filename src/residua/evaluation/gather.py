@@ -46,3 +46,8 @@ def slowest(seconds: float, device: torch.device) -> float:
     value = torch.tensor(seconds, dtype=torch.float64, device=_meeting_place(device))
     dist.all_reduce(value, op=dist.ReduceOp.MAX)
     return float(value)
+
+
+def largest(number: int, device: torch.device) -> int:
+    """The largest number of any rank."""
+    return round(slowest(number, device))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Tensor, nn
 
@@ -19,7 +20,8 @@ class StepOutput:
     Attributes:
         losses: float32 ``[b]``, one loss a sample. The loop takes the mean over the whole update,
             whichever ranks and parts its samples lie on.
-        correct: float32 ``[b]``, share of the target that the top prediction holds, detached.
+        correct: float32 ``[b]``, how much of each target the answer has right, detached. Their mean
+            is the score of `Method.score_name`, of which more is better.
     """
 
     losses: Tensor
@@ -31,6 +33,7 @@ class Method(nn.Module, ABC):
     gradients are synchronised however often the step uses the network."""
 
     network: Network
+    score_name: ClassVar[str] = "accuracy"
 
     @abstractmethod
     def training_step(self, batch: Batch, draws: Draws) -> StepOutput:

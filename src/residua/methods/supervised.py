@@ -1,26 +1,65 @@
-"""Supervised classification: augment, predict, cross-entropy."""
+"""Supervised learning of one answer a sample: augment, predict, compare.
+
+Legend: b samples, k classes or quantities.
+"""
 
 from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from residua.augment.image import ImageAugment
 from residua.batch import Batch
-from residua.data.preprocess import Preprocess
 from residua.losses.classification import cross_entropy
+from residua.losses.targets import binary_cross_entropy, known_mean, squared_error
 from residua.methods.method import Method, StepOutput
+from residua.methods.views import Views
 from residua.networks.network import Network
 from residua.random import Draws
 
 
 class Supervised(Method):
-    """Cross-entropy between the network's answers to augmented samples and their labels.
+    """What the network answers to augmented samples against their targets.
 
     Args:
-        network: Gives logits ``[b, k]``; its auxiliary classifiers learn along with their weight.
-        augment: From loaded samples to views in [0, 1].
-        preprocess: Normalises the views.
+        network: Gives ``[b, k]``; its auxiliary classifiers learn along with their weight.
+        views: From loaded samples to what the network sees.
+    """
+
+    def __init__(self, network: Network, *, views: Views) -> None:
+        super().__init__()
+        self.network = network
+        self.views = views
+
+    @abstractmethod
+    def losses(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """``[b]``, one a sample."""
+
+    @abstractmethod
+    def right(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """float32 ``[b]``: how much of each target the answer has right."""
+
+    def training_step(self, batch: Batch, draws: Draws) -> StepOutput:
+        exact = torch.autocast(batch.inputs.device.type, enabled=False)  # inputs stay in float32
+        with torch.no_grad(), exact:
+            views = self.views(batch, draws)
+        outputs, *auxiliary = self.network(views.inputs, lengths=views.lengths, auxiliary=True)
+        losses = self.losses(outputs, views.targets)
+        for answer in auxiliary:
+            extra = self.network.auxiliary_weight * self.losses(answer, views.targets)
+            losses = losses + (extra - extra.detach())  # learnt from, not reported
+        with torch.no_grad():
+            return StepOutput(losses=losses, correct=self.right(outputs, views.targets))
+
+
+class Classification(Supervised):
+    """Cross-entropy.
+
+    Args:
+        network, views: See `Supervised`.
         label_smoothing: Share of each target that is spread over all classes.
         class_weights: float32 ``[k]``, or None for ones.
     """
@@ -31,41 +70,73 @@ class Supervised(Method):
         self,
         network: Network,
         *,
-        augment: ImageAugment,
-        preprocess: Preprocess,
+        views: Views,
         label_smoothing: float = 0.0,
         class_weights: Tensor | None = None,
     ) -> None:
-        super().__init__()
-        self.network = network
-        self.augment = augment
-        self.preprocess = preprocess
+        super().__init__(network, views=views)
         self.label_smoothing = label_smoothing
         self.register_buffer("class_weights", class_weights, persistent=False)
 
-    def training_step(self, batch: Batch, draws: Draws) -> StepOutput:
-        exact = torch.autocast(batch.inputs.device.type, enabled=False)  # pixels stay in float32
-        with torch.no_grad(), exact:
-            views = self.augment(batch, draws)
-            inputs = self.preprocess.normalise(views.inputs)
-        logits, *auxiliary = self.network(inputs, auxiliary=True)
-        losses = self._losses(logits, views.targets)
-        for answer in auxiliary:
-            losses = losses + self.network.auxiliary_weight * self._losses(answer, views.targets)
-        return StepOutput(losses=losses, correct=_hits(logits.detach(), views.targets))
-
-    def _losses(self, logits: Tensor, targets: Tensor) -> Tensor:
+    def losses(self, outputs: Tensor, targets: Tensor) -> Tensor:
         return cross_entropy(
-            logits,
+            outputs,
             targets,
             label_smoothing=self.label_smoothing,
             class_weights=self.class_weights,
         )
 
+    def right(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """The share of each target that the top class holds: 0 or 1 unless mixed."""
+        top = outputs.argmax(dim=1)
+        if targets.dim() == 1:
+            return (top == targets).float()
+        return targets.gather(1, top[:, None])[:, 0].float()
 
-def _hits(logits: Tensor, targets: Tensor) -> Tensor:
-    """float32 ``[b]``: share of each target that the top class holds, 0 or 1 unless mixed."""
-    top = logits.argmax(dim=1)
-    if targets.dim() == 1:
-        return (top == targets).float()
-    return targets.gather(1, top[:, None])[:, 0].float()
+
+class MultiLabel(Supervised):
+    """Binary cross-entropy of each label; targets that are NaN count nothing."""
+
+    score_name: ClassVar[str] = "label_accuracy"
+
+    def losses(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        return binary_cross_entropy(outputs, targets)
+
+    def right(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """The share of each sample's known labels that are likelier than not as they should be."""
+        known = ~targets.isnan()
+        held = torch.where(outputs > 0, targets, 1 - targets)
+        return known_mean(held.masked_fill(~known, 0.0), known).float()
+
+
+class Regression(Supervised):
+    """Squared error in standard deviations of the training targets; NaN counts nothing.
+
+    Args:
+        network, views: See `Supervised`.
+        offsets, scales: Mean and standard deviation of each quantity.
+    """
+
+    score_name: ClassVar[str] = "r2"
+    offsets: Tensor
+    scales: Tensor
+
+    def __init__(
+        self, network: Network, *, views: Views, offsets: Sequence[float], scales: Sequence[float]
+    ) -> None:
+        super().__init__(network, views=views)
+        # in float64, as large values that differ little would lose their differences
+        for name, values in (("offsets", offsets), ("scales", scales)):
+            exact = torch.tensor(values, dtype=torch.float64)
+            self.register_buffer(name, exact, persistent=False)
+
+    def losses(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        return squared_error(outputs, self._standard(targets))
+
+    def right(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """1 - squared error: the mean is the share of the training targets' variance that the
+        answers explain."""
+        return 1 - squared_error(outputs, self._standard(targets))
+
+    def _standard(self, targets: Tensor) -> Tensor:
+        return ((targets - self.offsets) / self.scales).float()

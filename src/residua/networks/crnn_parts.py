@@ -21,7 +21,7 @@ from residua.networks.specs.crnn import KERNELS, STRIDES
 
 
 class Clipped(nn.Hardtanh):
-    """min(max(x, 0), 20), the activation of Deep Speech 2. It also bounds what is raised to powers."""
+    """min(max(x, 0), 20), the activation of Deep Speech 2; it bounds what is raised to powers."""
 
     def __init__(self) -> None:
         super().__init__(0.0, 20.0)
@@ -89,10 +89,11 @@ class PolynomialConv(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, *, degree: int = 2, rank: int = 2) -> None:
         super().__init__()
-        self.terms = nn.ModuleList(conv(rank, inputs, outputs) for _ in range(degree))
-        _kaiming(self)
-        for term in self.terms[1:]:
+        terms = [conv(rank, inputs, outputs) for _ in range(degree)]
+        _kaiming(terms[0])
+        for term in terms[1:]:
             nn.init.zeros_(term.weight)
+        self.terms = nn.ModuleList(terms)
 
     def forward(self, x: Tensor) -> Tensor:
         power, y = x, self.terms[0](x)
@@ -175,7 +176,7 @@ class FoldBands(nn.Module):
 class GatedTimeConv(nn.Module):
     """[A_1 * sigmoid(B_1), A_2 * sigmoid(B_2), ...], A_i and B_i convolutions of one kernel each.
 
-    Gated linear units (Dauphin et al., 2017, arXiv:1612.08083, equation 1) side by side, along time.
+    Gated linear units (Dauphin et al., 2017, arXiv:1612.08083, equation 1) side by side.
 
     Shapes: ``[b, inputs, t]`` to ``[b, len(kernels) * width, t]``.
     """
@@ -196,8 +197,8 @@ class BiLSTM(nn.Module):
     Hochreiter & Schmidhuber, 1997; in both directions Graves & Schmidhuber, 2005, whose outputs are
     concatenated. Recurrent weights start orthogonal, which neither shrinks nor blows up what is
     carried on (Saxe et al., 2014, arXiv:1312.6120), input weights uniform (Glorot & Bengio, 2010),
-    biases at 0 but those of the forget gates at 1, so that cells start by remembering (Jozefowicz et
-    al., 2015, An Empirical Exploration of Recurrent Network Architectures, section 2.2).
+    biases at 0 but those of the forget gates at 1, so that cells start by remembering (Jozefowicz
+    et al., 2015, An Empirical Exploration of Recurrent Network Architectures, section 2.2).
 
     Samples of unequal lengths are packed: what lies behind their ends is never seen, and is zero in
     the output.
@@ -218,30 +219,52 @@ class BiLSTM(nn.Module):
         """
         super().__init__()
         sizes = (inputs, *(2 * hidden,) * (layers - 1))
-        self.layers = nn.ModuleList(
-            nn.LSTM(size, hidden, batch_first=True, bidirectional=True) for size in sizes
-        )
-        self.dropout = dropout(drop_rate)
-        for layer in self.layers:
+        lstms = [nn.LSTM(size, hidden, batch_first=True, bidirectional=True) for size in sizes]
+        for layer in lstms:
             _initialise_lstm(layer)
+        self.layers = nn.ModuleList(lstms)
+        self.dropout = dropout(drop_rate)
 
     def forward(self, x: Tensor) -> Tensor:
         if isinstance(x, Padded):
-            return self._packed(x)
+            y = self._turned(x) if x.device.type == "cpu" else self._packed(x)
+            return cast(Tensor, Padded(y.mT, x.ends, zeroed=True))
         y = x.mT
         for i, layer in enumerate(self.layers):
             y, _ = layer(self.dropout(y) if i else y)
         return y.mT
 
     def _packed(self, x: Padded) -> Tensor:
-        """torch packs by lengths in the processor's memory. They are taken from where they lie there
-        already, else copied: the one time that a batch waits for its device."""
+        """``[b, t, 2 * hidden]``. torch packs by lengths in the processor's memory: they are taken
+        from where they lie there, else copied, and the batch waits for its device this one time."""
         lengths = x.lengths.cpu() if x.ends.host is None else x.ends.host
         y = pack_padded_sequence(x.data.mT, lengths, batch_first=True, enforce_sorted=False)
         for i, layer in enumerate(self.layers):
             y, _ = layer(y._replace(data=self.dropout(y.data)) if i else y)
-        data, _ = pad_packed_sequence(y, batch_first=True, total_length=x.shape[-1])
-        return cast(Tensor, Padded(data.mT, x.ends, zeroed=True))
+        return pad_packed_sequence(y, batch_first=True, total_length=x.shape[-1])[0]
+
+    def _turned(self, x: Padded) -> Tensor:
+        """``[b, t, 2 * hidden]``, without packing, whose backward pass takes a time on a processor
+        that grows with the square of t: each sample is turned round for the way back, so that its
+        padding comes last both ways."""
+        lengths, steps = x.lengths[:, None], torch.arange(x.shape[-1])
+        valid = (steps < lengths)[..., None]
+        turn = torch.where(steps < lengths, lengths - 1 - steps, steps)[..., None]
+        y = x.zeroed().mT
+        for i, layer in enumerate(self.layers):
+            y = self.dropout(y) if i else y
+            assert isinstance(layer, nn.LSTM)
+            back = _one_way(layer, y.gather(1, turn.expand_as(y)), "_reverse")
+            y = torch.cat((_one_way(layer, y, ""), back.gather(1, turn.expand_as(back))), -1)
+        return y.masked_fill(~valid, 0)
+
+
+def _one_way(layer: nn.LSTM, x: Tensor, way: str) -> Tensor:
+    """What one direction of ``layer`` makes of ``[b, t, c]``, from the first step to the last."""
+    kinds = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+    weights = [getattr(layer, f"{kind}_l0{way}") for kind in kinds]
+    start = x.new_zeros(1, x.shape[0], layer.hidden_size)
+    return torch.lstm(x, (start, start), weights, True, 1, 0.0, layer.training, False, True)[0]
 
 
 def _kaiming(module: nn.Module) -> None:

@@ -77,15 +77,15 @@ class TallConv(nn.Conv2d):
     """On a processor the zeros above and below are put there first, where the input is less tall
     than the kernel.
 
-    Else torch's weight gradient writes beside its memory (seen in torch 2.15, float32: kernel 41x11,
-    stride 2, padding 20x5, heights 19 to 22).
+    Else torch's weight gradient writes beside its memory (seen in torch 2.15, float32: kernel
+    41x11, stride 2, padding 20x5, heights 19 to 22).
     """
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, input: Tensor) -> Tensor:
         tall, long = self.kernel_size
-        if x.shape[2] >= tall or x.device.type != "cpu":
-            return super().forward(x)
-        padded = F.pad(x, (0, 0, tall // 2, tall // 2))
+        if input.shape[2] >= tall or input.device.type != "cpu":
+            return super().forward(input)
+        padded = F.pad(input, (0, 0, tall // 2, tall // 2))
         return F.conv2d(padded, self.weight, self.bias, self.stride, (0, long // 2))
 
 

@@ -35,7 +35,7 @@ def lstms_without_loops(network: nn.Module) -> Generator[None]:
     layers = [part for part in network.modules() if isinstance(part, nn.LSTM)]
     layers = [each for each in layers if each.batch_first and each.bias and not each.proj_size]
     for layer in layers:
-        layer.forward = partial(_lstm, layer)
+        layer.forward = partial(_lstm, layer)  # pyright: ignore[reportAttributeAccessIssue]
     try:
         yield
     finally:
@@ -44,8 +44,10 @@ def lstms_without_loops(network: nn.Module) -> Generator[None]:
 
 
 def _lstm(layer: nn.LSTM, x: Tensor) -> tuple[Tensor, None]:
-    """What ``layer`` gives for ``[b, t, c]``, by as many multiply-adds. What autograd keeps is about
-    what a fused kernel does: gates, cells and their tanh."""
+    """What ``layer`` gives for ``[b, t, c]``, by as many multiply-adds.
+
+    What autograd keeps is about what a fused kernel does: gates, cells and their tanh.
+    """
     for i in range(layer.num_layers):
         ways = [f"l{i}{way}" for way in ("", "_reverse")[: 1 + layer.bidirectional]]
         x = torch.cat([_direction(layer, way, x) for way in ways], 2)

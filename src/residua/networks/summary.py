@@ -260,6 +260,9 @@ def _texts(blocks: Sequence[Call]) -> str:
 def _block_text(block: Call) -> str:
     """``[1×1, 64 · 3×3, 64 · 1×1, 256]``: the convolutions of the main path, or of all branches
     side by side: ``[(1×1, 64 | 1×1, 64 · 3×3, 64) · 1×1, 256]``; ``3 × [...]`` for equal blocks."""
+    recurrent = [call.module for call in block.walk() if isinstance(call.module, nn.LSTM)]
+    if recurrent:
+        return f"{len(recurrent)} × {_units(recurrent[-1])}"
     inner = [call for call in block.calls if len(_layers(call)) > 1 and not _is_aside(call, block)]
     if len({type(call.module) for call in inner}) == 1 < len(inner) and not _is_branch(inner[0]):
         return f"{len(inner)} × {_block_text(inner[-1])}"
@@ -334,7 +337,14 @@ def _layer_text(module: nn.Module, *, stride: bool = True) -> str:
         return shape_text(sizes) + _stride_text(module.stride)
     if isinstance(module, nn.Linear):
         return f"{module.in_features} → {module.out_features}"
+    if isinstance(module, nn.LSTM):
+        return f"{module.input_size} → {_units(module)}"
     return ""
+
+
+def _units(lstm: nn.LSTM) -> str:
+    """``2×1024`` where it runs both ways."""
+    return f"{'2×' * lstm.bidirectional}{lstm.hidden_size}"
 
 
 def _stride_text(stride: int | tuple[int, ...]) -> str:

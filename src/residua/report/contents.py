@@ -3,7 +3,7 @@
 Nothing here needs torch or matplotlib. A number that is not known is None or NaN; the page then
 shows a dash.
 
-Legend: k classes, h height, w width.
+Legend: k classes.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
+from residua.training.score_kinds import ScoreKind, shown_together
 
+if TYPE_CHECKING:
     from residua.data.dataset import Problem
     from residua.evaluation.features import Filters, StageMaps
-    from residua.evaluation.results import Evaluation
+    from residua.evaluation.scores import Scores
+    from residua.report.samples import Shown
 
 Json: TypeAlias = "str | int | float | bool | Sequence[Json] | Mapping[str, Json] | None"
 """What `json.loads` returns."""
@@ -41,8 +41,11 @@ class EpochRecord:
         step: Updates made so far.
         lr: Learning rate of the last update.
         train_loss: Mean over the epoch, under augmentation and as it was optimized.
-        train_accuracy: Share of 1; None where it has no meaning, as under Mixup.
+        train_accuracy: Score of training, of classes a share of 1; None where it has no meaning,
+            as under Mixup.
         validation_loss, validation_accuracy: After the epoch; None without validation.
+        train_score, validation_score: What the two are, of
+            `residua.training.score_kinds.SCORE_KINDS`.
         seconds: Time the epoch took.
     """
 
@@ -54,28 +57,8 @@ class EpochRecord:
     validation_loss: float | None = None
     validation_accuracy: float | None = None
     seconds: float | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Picture:
-    """A sample to look at.
-
-    Attributes:
-        values: uint8 ``[h, w]`` or ``[h, w, 3]``.
-        key: Where it comes from, see `residua.batch.Sample.key`.
-        true: Name of its class; empty where unknown.
-        predicted: Name of the most likely class; None for a sample that was not predicted.
-        probability: Probability of ``predicted``.
-        top: The most likely classes and their probabilities, most likely first; the page
-            draws the first three.
-    """
-
-    values: npt.NDArray[np.uint8]
-    key: str
-    true: str = ""
-    predicted: str | None = None
-    probability: float | None = None
-    top: tuple[tuple[str, float], ...] = ()
+    train_score: str = "accuracy"
+    validation_score: str = "accuracy"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -83,11 +66,11 @@ class Response:
     """What a network computes inside for one sample.
 
     Attributes:
-        picture: The sample and what the network answered.
+        sample: The sample and what the network answered.
         stages: Maps of its stages, from stem to last.
     """
 
-    picture: Picture
+    sample: Shown
     stages: Sequence[StageMaps]
 
 
@@ -126,6 +109,7 @@ class ReportContents:
         validation, test: Scores of the two splits, of the weights that were kept.
         mistakes: Wrong answers, the most confident first.
         correct: Right answers.
+        answered: Answers of tasks in which none is simply right or wrong.
         augmented: Training samples as the network saw them.
         filters: Of the first convolution.
         responses: How the stages respond to a few samples.
@@ -145,17 +129,30 @@ class ReportContents:
     environment: Sequence[Fact] = ()
     recipe: Mapping[str, Json] | None = None
     history: Sequence[EpochRecord] = ()
-    validation: Evaluation | None = None
-    test: Evaluation | None = None
-    mistakes: Sequence[Picture] = ()
-    correct: Sequence[Picture] = ()
-    augmented: Sequence[Picture] = ()
+    validation: Scores | None = None
+    test: Scores | None = None
+    mistakes: Sequence[Shown] = ()
+    correct: Sequence[Shown] = ()
+    answered: Sequence[Shown] = ()
+    augmented: Sequence[Shown] = ()
     filters: Filters | None = None
     responses: Sequence[Response] = ()
     splits: Sequence[SplitCounts] = ()
     problems: Sequence[Problem] = ()
 
     @property
-    def headline(self) -> Evaluation | None:
+    def headline(self) -> Scores | None:
         """The evaluation that the page leads with: test, else validation."""
         return self.test or self.validation
+
+    @property
+    def score(self) -> ScoreKind:
+        """How the scores of the epochs are shown."""
+        return score_of(self.history)
+
+
+def score_of(history: Sequence[EpochRecord]) -> ScoreKind:
+    """How the scores of training and validation are shown in one chart."""
+    names = {record.train_score for record in history}
+    validated = (record for record in history if record.validation_accuracy is not None)
+    return shown_together(names | {record.validation_score for record in validated})

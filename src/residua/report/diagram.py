@@ -13,6 +13,7 @@ from typing import cast
 
 from torch import nn
 
+from residua.networks.building import collecting_nothing
 from residua.networks.network import Network
 from residua.networks.trace import Call, Shape, Trace
 from residua.report.diagram_graph import Graph, Join, Node
@@ -96,6 +97,7 @@ class Diagram:
     auxiliaries: tuple[Auxiliary, ...]
 
 
+@collecting_nothing()
 def diagram(traced: Trace, *, title: str, subtitle: str = "") -> Diagram:
     """The diagram of a trace, which is one of a `Network`."""
     network = cast(Network, traced.root.module)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
+from residua.evaluation.results import Evaluation
 from residua.report import filters, plots
 from residua.report.markup import Html, data_uri, element, number, percent, plural
 from residua.report.plots import DARK, LIGHT, Theme, render
@@ -44,7 +45,7 @@ def draw_plots(contents: ReportContents) -> dict[str, Plot]:
     if contents.history:
         made.append(_curves(contents))
     scores = contents.headline
-    if scores is not None and scores.n:
+    if isinstance(scores, Evaluation) and scores.n:
         draw = partial(plots.confusion_matrix, evaluation=scores, classes=contents.classes)
         alt = f"Confusion matrix of {plural(len(contents.classes), 'classes')}"
         made.append(Plot(name="confusion", alt=alt, png=render(draw, LIGHT), draw=draw))
@@ -63,11 +64,12 @@ def draw_plots(contents: ReportContents) -> dict[str, Plot]:
 
 
 def _curves(contents: ReportContents) -> Plot:
-    last = contents.history[-1]
+    last, kind = contents.history[-1], contents.score
     alt = (
-        f"Loss and accuracy until epoch {last.epoch}; there training loss "
+        f"Loss and {kind.title} until epoch {last.epoch}; there training loss "
         f"{number(last.train_loss)}, validation loss {number(last.validation_loss)}, "
-        f"validation accuracy {percent(last.validation_accuracy)}"
+        f"validation {kind.title} "
+        + (percent if kind.percent else number)(last.validation_accuracy)
     )
     draw = partial(plots.curves, history=contents.history, selected_epoch=contents.selected_epoch)
     narrow = partial(draw, stacked=True)

@@ -28,20 +28,26 @@ def fact_list(facts: Sequence[Fact]) -> Html:
 
 
 def epoch_table(contents: ReportContents) -> Html:
+    kind = contents.score
+
+    def shown(score: float | None) -> str:
+        return percent(score, "") if kind.percent else number(score, 3)
+
     rows = [
         (
             str(r.epoch),
             f"{r.step:,}",
             DASH if r.lr is None else f"{r.lr:.3g}",
             number(r.train_loss, 4),
-            percent(r.train_accuracy, ""),
+            shown(r.train_accuracy),
             number(r.validation_loss, 4),
-            percent(r.validation_accuracy, ""),
+            shown(r.validation_accuracy),
             number(r.seconds, 1),
         )
         for r in contents.history
     ]
-    measures = ["Training loss", "accuracy [%]", "Validation loss", "accuracy [%]"]
+    title = kind.title + (" [%]" if kind.percent else "")
+    measures = ["Training loss", title, "Validation loss", title]
     head = ["Epoch", "Step", "Rate", *measures, "Time [s]"]
     note = ""
     if contents.selected_epoch is not None:

@@ -10,8 +10,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
+
+from residua.report.pictures import picture_png
+from residua.report.samples import Clip, Floats, Picture, Pixels, Signal
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,35 +22,61 @@ if TYPE_CHECKING:
     from residua.evaluation.features import Filters
     from residua.report.contents import Response
     from residua.report.plots import Theme
-
-Pixels = npt.NDArray[np.uint8]
-Floats = npt.NDArray[np.float32]
+    from residua.report.samples import Content
 
 TILE = 56
 """Longest side of a stored map, in pixels; smaller ones are exact."""
 _FILTER = 48
 _COLUMNS = 16
+_LINES = 8  # channels that can be told apart as lines of one plot
+_STEPS = 160
+
+
+def are_tiles(filters: Filters) -> bool:
+    """Whether filters are shown as pictures: of two axes, of many channels, or of one weight."""
+    _, channels, *kernel = filters.values.shape
+    return len(kernel) == 2 or channels > _LINES or kernel[0] == 1
 
 
 def filter_pictures(values: Floats) -> list[Pixels]:
-    """uint8 ``[k, k, 3]`` of float ``[n, 3, k, k]``; the mean ``[k, k]`` of other channels.
+    """uint8 ``[k, k, 3]`` of float ``[n, 3, k, k]``; the mean ``[k, k]`` of other channels; of
+    filters with one axis ``[c, k]``.
 
     Each filter is scaled by its own largest absolute weight: zero is mid-grey, brighter adds,
     darker takes away.
     """
+    if values.ndim == 3:
+        return [_diverging(each) for each in values]
     colour = values.shape[1] == 3
     pictures = values.transpose(0, 2, 3, 1) if colour else values.mean(axis=1)
     return [_diverging(picture) for picture in pictures]
 
 
 def map_pictures(values: Floats) -> list[Pixels]:
-    """uint8 ``[h, w]`` of float ``[n, *s]``, at most `TILE` long; signals are one pixel high.
+    """uint8 ``[h, w]`` of float ``[n, h, w]``, at most `TILE` long.
 
     Maps without negative values go from black, 0, to white, their own maximum; in others
     mid-grey is zero.
     """
-    maps = values[:, None] if values.ndim == 2 else values
-    return [_reduced(_diverging(each) if each.min() < 0 else _rising(each)) for each in maps]
+    return [_reduced(_shaded(each)) for each in values]
+
+
+def strip_pixels(values: Floats) -> Pixels:
+    """uint8 ``[n, w]`` of float ``[n, t]``: maps along time, each with the shades of `map_pictures`
+    and one pixel high, at most 160 wide."""
+    rows = np.stack([_shaded(each) for each in values])
+    if rows.shape[1] <= _STEPS:
+        return rows
+    image = Image.fromarray(rows).resize((_STEPS, len(rows)), Image.Resampling.BOX)
+    return np.asarray(image)
+
+
+def strips_png(values: Floats) -> bytes:
+    return picture_png(strip_pixels(values))
+
+
+def _shaded(values: Floats) -> Pixels:
+    return _diverging(values) if values.min() < 0 else _rising(values)
 
 
 def _diverging(values: Floats) -> Pixels:
@@ -69,7 +97,7 @@ def _reduced(pixels: Pixels) -> Pixels:
 
 def filter_plot(theme: Theme, filters: Filters) -> Figure:
     """The filters as a sheet of pictures, or as lines where they have one axis."""
-    if filters.values.ndim == 3:
+    if not are_tiles(filters):
         return _filter_lines(theme, filters)
     pictures = filter_pictures(filters.values)
     rows = [pictures[i : i + _COLUMNS] for i in range(0, len(pictures), _COLUMNS)]
@@ -112,15 +140,31 @@ def response_plot(theme: Theme, shown: Sequence[Response]) -> Figure:
     for column, response in zip(axes.T, shown, strict=True):
         for ax in column:
             _bare(ax)
-        picture = response.picture
-        column[0].imshow(picture.values, cmap="gray", interpolation="nearest", vmin=0, vmax=255)
-        answer = f"{picture.true}, answered {picture.predicted}"
+        sample = response.sample
+        _draw(column[0], sample.content, theme)
+        answer = f"{sample.true}, answered {sample.predicted}"
         column[0].set_title(answer, loc="center", parse_math=False)
         for ax, stage in zip(column[1:], response.stages, strict=False):
-            maps = map_pictures(stage.values)
-            ax.imshow(_strip(maps, theme, TILE, len(maps)), interpolation="nearest")
+            if stage.values.ndim == 2:
+                ax.imshow(strip_pixels(stage.values), cmap="gray", aspect="auto", vmin=0, vmax=255)
+            else:
+                maps = map_pictures(stage.values)
+                ax.imshow(_strip(maps, theme, TILE, len(maps)), interpolation="nearest")
             ax.set_ylabel(stage.stage, rotation=0, ha="right", va="center")
     return figure
+
+
+def _draw(ax: Axes, content: Content, theme: Theme) -> None:
+    if isinstance(content, Picture):
+        ax.imshow(content.values, cmap="gray", interpolation="nearest", vmin=0, vmax=255)
+    elif isinstance(content, Signal):
+        for channel in content.values[:_LINES]:
+            ax.plot(channel, color=theme.first, lw=0.9, alpha=0.7)
+        ax.margins(x=0)
+    elif isinstance(content, Clip):
+        ax.imshow(content.bands, cmap="gray", aspect="auto", origin="lower")
+    else:
+        ax.text(0, 0.5, content.words[:60], parse_math=False)
 
 
 def _strip(pictures: Sequence[Pixels], theme: Theme, side: int, columns: int) -> Pixels:

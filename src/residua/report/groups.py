@@ -58,6 +58,31 @@ GROUPS: dict[str, Group] = {
         title="DenseNet",
         about="Each layer sees the feature maps of all layers before it in its block.",
     ),
+    "multiscale": Group(
+        title="Multi-scale 1-D ResNet",
+        about="Signals: residual stacks with kernels 3, 5 and 7 side by side.",
+    ),
+    "wang": Group(
+        title="Wang's ResNet and FCN",
+        about="Signals: convolutions of 8, 5 and 3 at full length, then a global average.",
+    ),
+    "inception_time": Group(
+        title="InceptionTime",
+        about="Signals: inception modules with long kernels, and an ensemble of five that trains "
+        "as one network.",
+    ),
+    "xresnet1d": Group(
+        title="xresnet1d",
+        about="Electrocardiograms of 12 leads: ResNets with kernels of 5 and one width throughout.",
+    ),
+    "crnn": Group(
+        title="CRNN",
+        about="Speech: convolutions over frequency and time, gated ones along time, recurrence.",
+    ),
+    "ecg_resnet": Group(
+        title="ECG ResNet",
+        about="Electrocardiograms of one lead: pre-activation blocks with kernels of 16.",
+    ),
 }
 """By family, or number of the paper on arXiv."""
 

@@ -8,21 +8,23 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from residua.evaluation.results import Evaluation
 from residua.files import write_atomically
 from residua.report import facts, plots, scores
 from residua.report.drawing import Plot, draw_plots, plot_element
 from residua.report.gallery import gallery
 from residua.report.learnt import learnt
-from residua.report.markup import Html, element, join, percent, plural
+from residua.report.markup import Html, element, join, plural
 
 if TYPE_CHECKING:
     from residua.report.contents import ReportContents
+    from residua.report.samples import Shown
 
 
 def write_report(contents: ReportContents, folder: Path) -> Path:
@@ -56,9 +58,9 @@ def _sections(contents: ReportContents, drawn: Mapping[str, Plot]) -> Iterator[_
         body = join((plot_element(drawn["curves"]), facts.epoch_table(contents)))
         yield _Section(anchor="curves", title="Curves", body=body)
     yield from _score_sections(contents, drawn)
-    yield from _picture_sections(contents)
+    yield from _sample_sections(contents)
     if contents.filters is not None or contents.responses:
-        body = learnt(contents, drawn)
+        body = learnt(contents)
         yield _Section(anchor="learnt", title="What the network has learnt", body=body)
     if contents.splits or contents.problems:
         yield _Section(anchor="data", title="Data", body=facts.data_tables(contents))
@@ -74,6 +76,10 @@ def _score_sections(contents: ReportContents, drawn: Mapping[str, Plot]) -> Iter
     if scored is None or not scored.n:
         return
     yield _Section(anchor="scores", title="Scores", body=scores.split_table(contents))
+    if not isinstance(scored, Evaluation):
+        if rows := scores.target_table(scored):
+            yield _Section(anchor="targets", title="Targets", body=rows)
+        return
     yield _Section(anchor="confusion", title="Confusion", body=_confusion(contents, drawn))
     text = element("div", {"class": "text"}, scores.calibration_text(scored))
     body = element("div", {"class": "beside"}, plot_element(drawn["reliability"]), text)
@@ -84,7 +90,7 @@ def _score_sections(contents: ReportContents, drawn: Mapping[str, Plot]) -> Iter
 
 def _confusion(contents: ReportContents, drawn: Mapping[str, Plot]) -> Html:
     scored = contents.headline
-    assert scored is not None
+    assert isinstance(scored, Evaluation)
     legend = (
         "Rows are true classes, columns are answers. Blue are right answers, orange mistakes; the "
         "depth of colour is the square root of the share of the row."
@@ -99,25 +105,39 @@ def _confusion(contents: ReportContents, drawn: Mapping[str, Plot]) -> Html:
     return join((words, both))
 
 
-def _picture_sections(contents: ReportContents) -> Iterator[_Section]:
+def _sample_sections(contents: ReportContents) -> Iterator[_Section]:
     if contents.mistakes:
-        title = "Mistakes"
-        body = join(
-            (element("p", {"class": "soft"}, _mistakes(contents)), gallery(contents.mistakes))
-        )
-        yield _Section(anchor="mistakes", title=title, body=body)
+        words = element("p", {"class": "soft"}, _mistakes(contents))
+        body = join((words, _heat(contents.mistakes), gallery(contents.mistakes)))
+        yield _Section(anchor="mistakes", title="Mistakes", body=body)
     if contents.correct:
-        yield _Section(anchor="correct", title="Right answers", body=gallery(contents.correct))
+        body = join((_heat(contents.correct), gallery(contents.correct)))
+        yield _Section(anchor="correct", title="Right answers", body=body)
+    if contents.answered:
+        words = f"{contents.noun.capitalize()} of the split, evenly drawn, and what was answered."
+        body = join((element("p", {"class": "soft"}, words), gallery(contents.answered)))
+        yield _Section(anchor="answered", title="Answers", body=body)
     if contents.augmented:
         words = f"Training {contents.noun} as the network saw them, after random changes."
         body = join((element("p", {"class": "soft"}, words), gallery(contents.augmented)))
         yield _Section(anchor="augmented", title="Augmented samples", body=body)
 
 
+def _heat(samples: Sequence[Shown]) -> Html:
+    """What the colour means, where there is any."""
+    if all(sample.content.heat is None for sample in samples):
+        return Html("")
+    words = (
+        "The stronger the amber, the more that part speaks for what the network answered, right or "
+        "wrong (class-activation map, each scaled to its own maximum)."
+    )
+    return element("p", {"class": "soft"}, words)
+
+
 def _mistakes(contents: ReportContents) -> str:
     scored, shown = contents.headline, len(contents.mistakes)
     end = "the most confident first. Below each: its true class, then what the network answered."
-    if scored is None:
+    if not isinstance(scored, Evaluation):
         return f"{plural(shown, 'mistakes')}, {end}"
     wrong = scored.n - sum(scored.confusion[i][i] for i in range(len(scored.confusion)))
     return f"{shown:,} of {plural(wrong, 'mistakes')} among {scored.n:,} {contents.noun}, {end}"
@@ -159,7 +179,7 @@ def _page(contents: ReportContents, drawn: Mapping[str, Plot]) -> str:
 
 def _title(contents: ReportContents) -> str:
     scored = contents.headline
-    return contents.title + (f": {percent(scored.accuracy)}" if scored and scored.n else "")
+    return contents.title + (f": {scores.value(scored)}" if scored and scored.n else "")
 
 
 def _section_element(section: _Section) -> Html:
@@ -170,5 +190,6 @@ def _section_element(section: _Section) -> Html:
 def _policy(script: str) -> str:
     """Only what is in the page, and of scripts only this one, whatever a file name contains."""
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    allowed = ("img-src data:", "style-src 'unsafe-inline'", f"script-src 'sha256-{digest}'")
+    media = "img-src data:", "media-src data:"
+    allowed = (*media, "style-src 'unsafe-inline'", f"script-src 'sha256-{digest}'")
     return "; ".join(("default-src 'none'", *allowed))

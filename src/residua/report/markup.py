@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
 DASH = "–"
-_VOID = {"img", "meta", "source"}
+_VOID = {"img", "input", "meta", "source"}
 _KEPT_ROWS = 14
 _TALL_ROWS = 30
 

@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from residua.report.contents import score_of
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -151,10 +153,12 @@ def curves(
     loss = [r.train_loss for r in history], [r.validation_loss for r in history]
     accuracy = [r.train_accuracy for r in history], [r.validation_accuracy for r in history]
     _two_curves(axes["L"], theme, epochs, *loss, legend="upper right")
-    axes["L"].set(title="Loss", ylabel="cross-entropy [nats]")
-    shares = (_percents(values) for values in accuracy)
+    kind = score_of(history)
+    axes["L"].set(title="Loss", ylabel="cross-entropy [nats]" if kind.percent else "loss")
+    shares = (_percents(values) if kind.percent else values for values in accuracy)
     _two_curves(axes["A"], theme, epochs, *shares, legend="lower right")
-    axes["A"].set(title="Accuracy", ylabel="accuracy [%]")
+    title = kind.title[:1].upper() + kind.title[1:]
+    axes["A"].set(title=title, ylabel=kind.title + (" [%]" if kind.percent else ""))
     _curve(axes["R"], epochs, [r.lr for r in history], color=theme.muted)
     axes["R"].set(title="Learning rate", ylabel="rate")
     axes["R"].set_ylim(bottom=0)

@@ -10,6 +10,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from residua.evaluation.results import Evaluation
+from residua.evaluation.scores import (
+    MultilabelScores,
+    RegressionScores,
+    Scores,
+    SequenceScores,
+)
 from residua.report.markup import (
     DASH,
     Html,
@@ -25,7 +32,7 @@ from residua.report.markup import (
 from residua.report.plots import WRITTEN_CLASSES, cell_strength
 
 if TYPE_CHECKING:
-    from residua.evaluation.results import ClassScores, Evaluation
+    from residua.evaluation.results import ClassScores
     from residua.report.contents import ReportContents
 
 _PAIRS = 20
@@ -37,22 +44,34 @@ def headline(contents: ReportContents) -> Html:
     if scores is None or not scores.n:
         return element("p", {"class": "score"}, "Not evaluated")
     interval = element("small", None, f"95 % interval {_interval(scores)}")
-    of = f"accuracy on {plural(scores.n, f'{scores.split} {contents.noun}')} of {contents.data}"
+    on = f"{plural(scores.n, f'{scores.split} {contents.noun}')} of {contents.data}"
     return join(
         (
-            element("p", {"class": "score"}, percent(scores.accuracy), " ", interval),
-            element("p", {"class": "of"}, of),
+            element("p", {"class": "score"}, value(scores), " ", interval),
+            element("p", {"class": "of"}, f"{scores.headline.name} on {on}"),
             element("p", {"class": "soft"}, " ".join(_context(contents, scores))),
         )
     )
 
 
-def _interval(scores: Evaluation) -> str:
-    low, high = (percent(bound, "") for bound in scores.accuracy_ci95)
+def value(scores: Scores) -> str:
+    """The headline's value, as people read it."""
+    head = scores.headline
+    return percent(head.value) if head.percent else number(head.value, 3)
+
+
+def _interval(scores: Scores) -> str:
+    return _range(scores.headline.interval, percents=scores.headline.percent)
+
+
+def _range(interval: tuple[float, float] | None, *, percents: bool = True) -> str:
+    if interval is None:
+        return DASH
+    low, high = (percent(x, "") if percents else number(x, 3) for x in interval)
     return f"[{low}, {high}]"
 
 
-def _context(contents: ReportContents, scores: Evaluation) -> Iterator[str]:
+def _context(contents: ReportContents, scores: Scores) -> Iterator[str]:
     if contents.selection:
         yield contents.selection
     if contents.test is None:
@@ -60,28 +79,152 @@ def _context(contents: ReportContents, scores: Evaluation) -> Iterator[str]:
             "There is no test split. Where validation also chose the weights or the settings, "
             "this number is optimistic."
         )
-    most = max(sum(row) for row in scores.confusion) / scores.n
-    yield f"Always answering the most frequent class would give {percent(most)}."
+    match scores:
+        case Evaluation():
+            most = max(sum(row) for row in scores.confusion) / scores.n
+            yield f"Always answering the most frequent class would give {percent(most)}."
+        case MultilabelScores():
+            yield "Answers that know nothing would give 0.5."
+        case RegressionScores():
+            yield "Always answering the mean of this split would give 0."
+        case SequenceScores():
+            yield "Saying nothing at all would give 100 %."
 
 
 def split_table(contents: ReportContents) -> Html:
     """Every score of validation and test, side by side."""
     splits = [s for s in (contents.validation, contents.test) if s is not None]
-    rows = [
-        (contents.noun.capitalize(), *(f"{s.n:,}" for s in splits)),
-        ("Accuracy", *(percent(s.accuracy) for s in splits)),
-        ("95 % interval (Wilson)", *(_interval(s) for s in splits)),
-        ("Accuracy within the top 5", *(percent(s.top5) for s in splits)),
-        ("Cross-entropy [nats]", *(number(s.loss, 4) for s in splits)),
-        ("Macro precision", *(percent(s.macro_precision) for s in splits)),
-        ("Macro recall", *(percent(s.macro_recall) for s in splits)),
-        ("Macro F1", *(percent(s.macro_f1) for s in splits)),
-        ("Calibration error", *(percent(s.calibration_error) for s in splits)),
-        ("… with temperature", *(percent(s.calibrated_error) for s in splits)),
-        ("Speed [1/s]", *(number(s.samples_per_second, 0) for s in splits)),
-    ]
+    columns = [_score_rows(scores, contents.noun.capitalize()) for scores in splits]
+    cells = zip(*columns, strict=True)  # the same rows for each split, as they are of one task
+    rows = [(pairs[0][0], *(shown for _, shown in pairs)) for pairs in cells]
     shown = [row for row in rows if any(cell != DASH for cell in row[1:])]
     return table(["", *(s.split.capitalize() for s in splits)], shown)
+
+
+def _score_rows(scores: Scores, noun: str) -> list[tuple[str, str]]:
+    match scores:
+        case Evaluation():
+            rows = _class_rows(scores)
+        case MultilabelScores():
+            rows = _multilabel_rows(scores)
+        case RegressionScores():
+            rows = _regression_rows(scores)
+        case SequenceScores():
+            rows = _sequence_rows(scores)
+    speed = number(scores.samples_per_second, 0)
+    return [(noun, f"{scores.n:,}"), *rows, ("Speed [1/s]", speed)]
+
+
+def _class_rows(s: Evaluation) -> list[tuple[str, str]]:
+    return [
+        ("Accuracy", percent(s.accuracy)),
+        ("95 % interval (Wilson)", _interval(s)),
+        ("Accuracy within the top 5", percent(s.top5)),
+        ("Cross-entropy [nats]", number(s.loss, 4)),
+        ("Macro precision", percent(s.macro_precision)),
+        ("Macro recall", percent(s.macro_recall)),
+        ("Macro F1", percent(s.macro_f1)),
+        ("Calibration error", percent(s.calibration_error)),
+        ("… with temperature", percent(s.calibrated_error)),
+    ]
+
+
+def _multilabel_rows(s: MultilabelScores) -> list[tuple[str, str]]:
+    return [
+        ("Macro ROC AUC", number(s.macro_auc, 3)),
+        ("95 % interval (DeLong)", _interval(s)),
+        ("Macro average precision", number(s.macro_average_precision, 3)),
+        ("Macro F1", percent(s.macro_f1)),
+        ("All labels right", percent(s.exact_match)),
+        ("95 % interval (Wilson)", _range(s.exact_match_ci95)),
+        ("Binary cross-entropy [nats]", number(s.loss, 4)),
+    ]
+
+
+def _regression_rows(s: RegressionScores) -> list[tuple[str, str]]:
+    return [
+        ("R2", number(s.r2, 3)),
+        ("95 % interval (bootstrap)", _interval(s)),
+        ("Squared error [training variance]", number(s.loss, 4)),
+    ]
+
+
+def _sequence_rows(s: SequenceScores) -> list[tuple[str, str]]:
+    return [
+        ("Token error rate", percent(s.token_error_rate)),
+        ("95 % interval (bootstrap)", _interval(s)),
+        ("Word error rate", percent(s.word_error_rate)),
+        ("95 % interval (words)", _range(s.word_error_rate_ci95)),
+        ("Substitutions", f"{s.substitutions:,}"),
+        ("Insertions", f"{s.insertions:,}"),
+        ("Deletions", f"{s.deletions:,}"),
+        ("Tokens", f"{s.tokens:,}"),
+        ("Without error", percent(s.exact_match)),
+        ("95 % interval (Wilson)", _range(s.exact_match_ci95)),
+        ("CTC loss [nats]", number(s.loss, 4)),
+    ]
+
+
+def target_table(scores: MultilabelScores | RegressionScores | SequenceScores) -> Html:
+    """A row a label or quantity; empty where there are none."""
+    match scores:
+        case MultilabelScores():
+            return _label_table(scores)
+        case RegressionScores():
+            return _quantity_table(scores)
+        case SequenceScores():
+            return Html("")
+
+
+def _label_table(scores: MultilabelScores) -> Html:
+    rows = [
+        (
+            name(row.name),
+            f"{row.n:,}",
+            number(row.auc, 3),
+            number(row.average_precision, 3),
+            percent(row.precision, ""),
+            percent(row.recall, ""),
+            _with_bar(row.f1),
+        )
+        for row in scores.labels
+    ]
+    rates = ["Precision [%]", "Recall [%]", "F1 [%]"]
+    head = ["Label", scores.split.capitalize(), "ROC AUC", "Average precision", *rates]
+    return table(head, rows, sortable=True)
+
+
+def _quantity_table(scores: RegressionScores) -> Html:
+    rows = [
+        (
+            name(row.name),
+            f"{row.n:,}",
+            f"{row.mae:.4g}",
+            _pair(row.mae_ci95),
+            f"{row.rmse:.4g}",
+            _pair(row.rmse_ci95),
+            number(row.r2, 3),
+            _range(row.r2_ci95, percents=False),
+        )
+        for row in scores.quantities
+    ]
+    interval = "95 % interval"
+    head = [
+        "Quantity",
+        scores.split.capitalize(),
+        "MAE",
+        interval,
+        "RMSE",
+        interval,
+        "R2",
+        interval,
+    ]
+    return table(head, rows, sortable=True)
+
+
+def _pair(interval: tuple[float, float]) -> str:
+    low, high = interval
+    return f"[{low:.4g}, {high:.4g}]"
 
 
 def confusion_table(scores: Evaluation, classes: Sequence[str]) -> Html:

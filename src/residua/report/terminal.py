@@ -1,4 +1,4 @@
-"""Loss and accuracy as a chart of braille dots, for the terminal while a network trains.
+"""Loss and score as a chart of braille dots, for the terminal while a network trains.
 
 Legend: a cell is one character; it holds 2 x 4 dots in braille, one in ASCII.
 """
@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.table import Table
 from rich.text import Text
+
+from residua.report.contents import score_of
 
 if TYPE_CHECKING:
     from residua.report.contents import EpochRecord
@@ -32,7 +34,7 @@ Points = list[tuple[float, float]]
 def curve_chart(
     history: Sequence[EpochRecord], width: int | None = None, height: int = 8
 ) -> RenderableType:
-    """Loss and accuracy over the epochs, side by side where there is room.
+    """Loss and score over the epochs, side by side where there is room.
 
     Args:
         history: The records so far; missing and non-finite values are left out.
@@ -63,7 +65,7 @@ class _Chart:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         width = min(self.width or options.max_width, options.max_width)
-        panels = _loss(self.history), _accuracy(self.history)
+        panels = _loss(self.history), _score(self.history)
         beside = width >= _SIDE_BY_SIDE
         each = max(_NARROWEST, (width - 3) // 2 if beside else width)
         drawn = [_panel(*panel, each, self.height, options.ascii_only) for panel in panels]
@@ -94,13 +96,16 @@ def _loss(history: Sequence[EpochRecord]) -> tuple[str, list[_Curve], int]:
     return "loss", _curves(training, _points(history, [r.validation_loss for r in history])), 3
 
 
-def _accuracy(history: Sequence[EpochRecord]) -> tuple[str, list[_Curve], int]:
-    def percents(values: Sequence[float | None]) -> Points:
-        return [(epoch, 100 * share) for epoch, share in _points(history, values)]
+def _score(history: Sequence[EpochRecord]) -> tuple[str, list[_Curve], int]:
+    kind = score_of(history)
+    factor, digits = (100, 1) if kind.percent else (1, 3)
 
-    training = percents([r.train_accuracy for r in history])
-    validation = percents([r.validation_accuracy for r in history])
-    return "accuracy %", _curves(training, validation), 1
+    def scaled(values: Sequence[float | None]) -> Points:
+        return [(epoch, factor * share) for epoch, share in _points(history, values)]
+
+    training = scaled([r.train_accuracy for r in history])
+    validation = scaled([r.validation_accuracy for r in history])
+    return kind.title + (" %" if kind.percent else ""), _curves(training, validation), digits
 
 
 def _panel(

@@ -24,10 +24,12 @@ def chart_point(record: Record) -> EpochRecord:
         step=record.step,
         lr=record.lr,
         train_loss=record.train.loss,
-        train_accuracy=record.train.accuracy,
+        train_accuracy=record.train.score,
         validation_loss=None if validation is None else validation.loss,
-        validation_accuracy=None if validation is None else validation.accuracy,
+        validation_accuracy=None if validation is None else validation.score,
         seconds=record.seconds,
+        train_score=record.train.name,
+        validation_score=record.train.name if validation is None else validation.name,
     )
 
 

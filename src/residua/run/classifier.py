@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from residua import checkpoint as checkpoints
 from residua.batch import Split
 from residua.checkpoint import Checkpoint
+from residua.data.choose import evaluation_form
 from residua.data.config import DataConfig
 from residua.data.dataset import Dataset
 from residua.data.loader import Loader
 from residua.data.open import open_dataset
-from residua.data.preprocess import evaluation_form
 from residua.errors import CheckpointError, LabelError, UnknownNameError
-from residua.evaluation.evaluate import evaluate
-from residua.evaluation.predict import predict_files, predict_split
-from residua.evaluation.results import Evaluation, Prediction, Predictions
+from residua.evaluation.predict import predict_split
+from residua.evaluation.predict_files import predict_files
+from residua.evaluation.results import Prediction, Predictions
+from residua.evaluation.scores import Scores
+from residua.evaluation.scoring import score
 from residua.recipes.recipe import Recipe
 from residua.run.folder import RunFolder
 from residua.run.start import usable_checkpoint
 from residua.run.terminal import Terminal
+from residua.run.translation import check_samples, translation
 from residua.training.distributed import available_cores, choose_device
 from residua.training.precision import choose_arithmetic
 
@@ -90,7 +92,7 @@ class Classifier:
 
     def evaluate(
         self, split: str | None = None, data: str | None = None
-    ) -> tuple[Evaluation, Predictions]:
+    ) -> tuple[Scores, Predictions]:
         """Scores on a split of the run's own data, or of another data set with the same classes.
 
         Args:
@@ -99,16 +101,24 @@ class Classifier:
             data: A path or known name; by default what the run was trained on.
 
         Raises:
-            LabelError: For classes that the network does not know, or an empty split.
+            FormatError: For samples of another kind.
+            LabelError: For another task, classes that the network does not know, or an empty split.
         """
         config = self.recipe.data if data is None else replace(self.recipe.data, path=data)
         dataset = open_dataset(config)
         for problem in dataset.reader.problems:
             self.terminal.problem(problem)
         chosen, name = _choose(dataset, split, own=data is None)
-        translate = _translation(dataset, self.classes)
-        loader = self._loader(chosen, config, name)
-        found = predict_split(
+        schema = self.checkpoint.schema
+        check_samples(dataset.schema, schema, where=dataset.name)
+        translate = translation(dataset.schema, schema, where=dataset.name)
+        found = translate(self.predict_dataset(chosen, config, name))
+        return score(found, schema, name, temperature=self.checkpoint.temperature), found
+
+    def predict_dataset(self, dataset: Dataset, config: DataConfig, name: str) -> Predictions:
+        """What the network gives for the test split of ``dataset``, which people call ``name``."""
+        loader = self._loader(dataset, config, name)
+        return predict_split(
             self.network,
             (item.batch for item in loader.evaluation(_BATCH)),
             preprocess=self.checkpoint.preprocess,
@@ -116,15 +126,12 @@ class Classifier:
             device=self.device,
             dtype=self.arithmetic.dtype,
         )
-        found = replace(found, labels=translate[found.labels])
-        temperature = self.checkpoint.temperature
-        return evaluate(found, self.classes, name, temperature=temperature), found
 
     def _loader(self, dataset: Dataset, config: DataConfig, name: str) -> Loader:
         return Loader(
             dataset,
             Split.TEST,
-            evaluation_form(self.checkpoint.preprocess),
+            evaluation_form(self.checkpoint.preprocess, shortest=self.network.min_size),
             config,
             batch_size=_BATCH,
             pin=self.device.type == "cuda",
@@ -143,7 +150,8 @@ class Classifier:
         return predict_files(
             self.network,
             preprocess=self.checkpoint.preprocess,
-            classes=self.classes,
+            schema=self.checkpoint.schema,
+            shortest=self.network.min_size,
             inputs=[inputs] if isinstance(inputs, str) else inputs,
             device=self.device,
             dtype=self.arithmetic.dtype,
@@ -173,18 +181,3 @@ def _choose(dataset: Dataset, split: str | None, *, own: bool) -> tuple[Dataset,
     if not len(rows):
         raise LabelError(f"the {split} split is empty", where=dataset.name)
     return replace(dataset, assignment={Split.TEST: rows}), split
-
-
-def _translation(dataset: Dataset, classes: Sequence[str]) -> npt.NDArray[np.int64]:
-    """Positions in the network's ``classes`` of the data set's; at -1, no label, lies -1."""
-    known = {name: position for position, name in enumerate(classes)}
-    unknown = [name for name in dataset.schema.classes if name not in known]
-    if unknown:
-        raise LabelError(
-            f"the network does not know {len(unknown)} of the classes",
-            expected=f"among {', '.join(classes[:5])}" + (", ..." if len(classes) > 5 else ""),
-            received=", ".join(unknown[:5]) + (", ..." if len(unknown) > 5 else ""),
-            where=dataset.name,
-        )
-    positions = [known[name] for name in dataset.schema.classes]
-    return np.array([*positions, -1], dtype=np.int64)

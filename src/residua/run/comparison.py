@@ -59,8 +59,8 @@ class Setting:
 
 
 def usual_input(spec: Spec) -> Shape:
-    """The input of the network's paper: ``(c, h, w)``."""
-    return (spec.in_chans, spec.usual_size, spec.usual_size)
+    """The input of the network's paper: ``(c, h, w)``, or ``(c, t)`` where it is for signals."""
+    return (spec.in_chans, *(spec.usual_size,) * spec.rank)
 
 
 def costs(spec: Spec, input_shape: Shape) -> Row:

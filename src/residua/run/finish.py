@@ -7,12 +7,12 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from residua import checkpoint as checkpoints
-from residua.batch import Split
+from residua.batch import Split, Task
 from residua.checkpoint import Checkpoint
 from residua.evaluation.calibration import fit_temperature
-from residua.evaluation.evaluate import evaluate
 from residua.evaluation.predict import describe_device
-from residua.evaluation.results import Evaluation
+from residua.evaluation.scores import Scores
+from residua.evaluation.scoring import score
 from residua.files import write_atomically
 from residua.run.folder import RunFolder
 from residua.run.reporting import write_run_report
@@ -46,27 +46,25 @@ class Summary:
 
 
 def finish(session: Session, trainer: Trainer, run: RunFolder, terminal: Terminal) -> None:
-    """Chooses the weights by validation, calibrates them there, reads the test split once."""
+    """Chooses weights by validation, calibrates a classifier there, reads the test split once."""
     chosen = _chosen(session, run, trainer, terminal)
     network = session.on_device(chosen.network())
     temperature: float | None = None
-    found: dict[Split, Evaluation] = {}
+    found: dict[Split, Scores] = {}
     for split in (Split.VALIDATION, Split.TEST):
         if not len(session.dataset.rows(split)):
             continue
         predictions = session.predict(network, session.loader(split))
-        if split is Split.VALIDATION:
+        if split is Split.VALIDATION and session.schema.task is Task.CLASSIFICATION:
             temperature = fit_temperature(predictions.logits, predictions.labels)
-        found[split] = evaluate(
-            predictions, session.schema.classes, split.value, temperature=temperature
-        )
+        found[split] = score(predictions, session.schema, split.value, temperature=temperature)
         if session.ranks.is_main:
             save_evaluation(run.evaluations, found[split], predictions)
     if session.ranks.is_main:
         final = replace(
             chosen,
             temperature=temperature,
-            scores={split.value: _short(scores) for split, scores in found.items()},
+            scores={split.value: scores.short() for split, scores in found.items()},
         )
         checkpoints.save(final, run.final)
         _write_summary(session, trainer, chosen, run, found)
@@ -86,13 +84,13 @@ def _write_summary(
     trainer: Trainer,
     chosen: Checkpoint,
     run: RunFolder,
-    found: dict[Split, Evaluation],
+    found: dict[Split, Scores],
 ) -> None:
     records = MetricsFile(run.metrics).read()
     recipe = session.recipe
     seconds = sum(record.seconds for record in records)
     seen = sum(record.train.n for record in records)
-    scores = {split: _short(evaluation) for split, evaluation in found.items()}
+    scores = {split: each.short() for split, each in found.items()}
     summary = Summary(
         network=recipe.network.network,
         data=recipe.data.path,
@@ -106,14 +104,8 @@ def _write_summary(
         parameters=sum(p.numel() for p in trainer.method.network.parameters()),
         device=describe_device(session.ranks.device, session.arithmetic.dtype),
         weights=f"step {chosen.step}",
-        train=asdict(records[-1].train) if records else None,
+        train=records[-1].train.to_json() if records else None,
         validation=scores.get(Split.VALIDATION),
         test=scores.get(Split.TEST),
     )
     write_atomically(run.summary, json.dumps(asdict(summary), indent=1) + "\n")
-
-
-def _short(evaluation: Evaluation) -> dict[str, Any]:
-    names = ("loss", "accuracy", "accuracy_ci95", "n", "macro_f1", "top5", "calibration_error")
-    values = asdict(evaluation)
-    return {name: values[name] for name in names}

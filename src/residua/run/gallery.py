@@ -1,43 +1,51 @@
-"""The pictures of a report: mistakes, right answers, augmented training samples."""
+"""The samples of a report: mistakes, right answers, augmented training samples."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
-from residua.augment.image import ImageAugment, draws_for
-from residua.batch import Split
+from residua.augment.draws import draws_for
+from residua.batch import Batch, Schema, Split, Task
 from residua.checkpoint import Checkpoint
+from residua.data.choose import training_form
 from residua.data.dataset import Dataset
-from residua.data.decode import decode
+from residua.data.image_preprocess import ImagePreprocess
 from residua.data.loader import Loader
 from residua.data.open import open_dataset
-from residua.data.preprocess import Preprocess, training_form
+from residua.data.preprocess import Preprocess
+from residua.data.signal_preprocess import SignalPreprocess
+from residua.data.sound_preprocess import SoundPreprocess
+from residua.data.text_preprocess import TextPreprocess
 from residua.errors import DataError
+from residua.evaluation.answers import answer
 from residua.evaluation.features import feature_maps
 from residua.evaluation.metrics import log_softmax
+from residua.methods.views import ImageViews, Views, make_views
 from residua.networks.network import Network
 from residua.recipes.recipe import Recipe
-from residua.report.contents import Picture, ReportContents, Response, SplitCounts
+from residua.report.contents import ReportContents, Response, SplitCounts
+from residua.report.samples import Clip, Content, Picture, Shown
 from residua.run.folder import RunFolder
+from residua.run.samples import answer_in_words, content, kept, right_answer, seen, signal
 from residua.run.store import load_answers
 
-_MISTAKES, _CORRECT, _AUGMENTED = 24, 12, 16
+_MISTAKES, _CORRECT, _ANSWERED, _AUGMENTED = 24, 12, 24, 16
+_TOP = 3
 
 
-def with_pictures(
+def with_samples(
     contents: ReportContents,
     run: RunFolder,
     recipe: Recipe,
     checkpoint: Checkpoint,
     network: Network,
 ) -> ReportContents:
-    """``contents`` with the pictures and the counts of the data set, which must still be there.
+    """``contents`` with samples and the counts of the data set, which must still be there.
 
     Args:
         contents: With the scores.
@@ -50,20 +58,26 @@ def with_pictures(
         DataError: If it is not.
     """
     dataset = open_dataset(recipe.data)
-    mistakes, correct = _answered(contents, run, dataset, checkpoint.temperature or 1.0)
-    return replace(
+    contents = replace(
         contents,
-        mistakes=mistakes,
-        correct=correct,
         augmented=_augmented(dataset, recipe, checkpoint.preprocess),
-        responses=_responses(dataset, network, checkpoint.preprocess, correct, mistakes),
         splits=_splits(dataset),
         problems=tuple(dataset.reader.problems),
     )
+    if contents.headline is None:
+        return contents
+    answered = _Answered(dataset, run, contents.headline.split, checkpoint, network)
+    if dataset.schema.task is not Task.CLASSIFICATION:
+        return replace(contents, answered=answered.evenly())
+    mistakes, correct = answered.mistakes(), answered.correct()
+    responses = _responses(dataset, network, checkpoint.preprocess, correct, mistakes)
+    return replace(contents, mistakes=mistakes, correct=correct, responses=responses)
 
 
 def _splits(dataset: Dataset) -> list[SplitCounts]:
     found: list[SplitCounts] = []
+    if dataset.schema.task is not Task.CLASSIFICATION:
+        return found
     for split in Split:
         labels = dataset.table.labels[dataset.rows(split)]
         if len(labels):
@@ -75,86 +89,107 @@ def _splits(dataset: Dataset) -> list[SplitCounts]:
     return found
 
 
-def _answered(
-    contents: ReportContents, run: RunFolder, dataset: Dataset, temperature: float
-) -> tuple[list[Picture], list[Picture]]:
-    """The most confident mistakes, and correct answers from all over the split."""
-    scores = contents.headline
-    if scores is None:
-        return [], []
-    answers = load_answers(run.evaluations, scores.split)
-    labels, rows = answers["labels"], answers["rows"]
-    _check_same(dataset, labels, rows)
-    shares = np.exp(log_softmax(answers["logits"].astype(np.float64) / temperature))
-    top = shares.argmax(axis=1)
-    wrong = np.flatnonzero((top != labels) & (labels >= 0))
-    wrong = wrong[np.argsort(-shares[wrong].max(axis=1), kind="stable")][:_MISTAKES]
-    right = np.flatnonzero(top == labels)
-    right = right[np.linspace(0, len(right) - 1, min(_CORRECT, len(right))).astype(int)]
+class _Answered:
+    """A split and what the network answered to it."""
 
-    def show(positions: npt.NDArray[np.int64]) -> list[Picture]:
-        return [
-            _picture(dataset, int(rows[i]), int(labels[i]), shares[i], contents.classes)
-            for i in positions
-        ]
+    def __init__(
+        self, dataset: Dataset, run: RunFolder, split: str, checkpoint: Checkpoint, network: Network
+    ) -> None:
+        arrays = load_answers(run.evaluations, split)
+        self.labels, self.rows = arrays["labels"], arrays["rows"]
+        self.logits, self.lengths = arrays["logits"], arrays.get("lengths")
+        known = dataset.table.labels
+        if (len(self.rows) and self.rows.max() >= len(known)) or (
+            known[self.rows] != self.labels
+        ).any():
+            raise DataError("the data is not what was evaluated", where=dataset.name)
+        self.dataset = dataset
+        self.schema: Schema = checkpoint.schema
+        self.preprocess = checkpoint.preprocess
+        self.temperature = checkpoint.temperature or 1.0
+        self.network = network
 
-    return show(wrong), show(right)
+    def mistakes(self) -> list[Shown]:
+        """The most confident ones."""
+        wrong = np.flatnonzero((self._top != self.labels) & (self.labels >= 0))
+        shares = log_softmax(self.logits[wrong].astype(np.float64) / self.temperature)
+        order = np.argsort(-shares.max(axis=1, initial=-np.inf), kind="stable")
+        return self._shown(wrong[order][:_MISTAKES], heat=True)
+
+    def correct(self) -> list[Shown]:
+        """Right answers from all over the split."""
+        is_picture = isinstance(self.preprocess, ImagePreprocess)
+        right = np.flatnonzero(self._top == self.labels)
+        return self._shown(_evenly(right, _CORRECT), heat=not is_picture)
+
+    def evenly(self) -> list[Shown]:
+        """Samples from all over the split."""
+        return self._shown(_evenly(np.arange(len(self.rows)), _ANSWERED), heat=False)
+
+    @property
+    def _top(self) -> np.ndarray:
+        return self.logits.argmax(axis=1)
+
+    def _shown(self, positions: Iterable[int], *, heat: bool) -> list[Shown]:
+        return [self._sample(int(position), heat=heat) for position in positions]
+
+    def _sample(self, position: int, *, heat: bool) -> Shown:
+        row, outputs = int(self.rows[position]), self.logits[position].astype(np.float64)
+        if self.lengths is not None:
+            outputs = outputs[:, : int(self.lengths[position])]
+        found = answer(outputs, self.schema, temperature=self.temperature, top=_TOP)
+        is_class = self.schema.task is Task.CLASSIFICATION
+        return Shown(
+            content=content(
+                self.dataset,
+                row,
+                self.preprocess,
+                network=self.network if heat else None,
+                answer=int(outputs.argmax()) if heat else None,
+            ),
+            key=self.dataset.table.keys[row],
+            true=right_answer(self.dataset, row),
+            predicted=answer_in_words(found),
+            probability=found.probability if is_class else None,
+            top=found.top if is_class else (),
+        )
 
 
-def _check_same(
-    dataset: Dataset, labels: npt.NDArray[np.int64], rows: npt.NDArray[np.int64]
-) -> None:
-    known = dataset.table.labels
-    if (len(rows) and rows.max() >= len(known)) or (known[rows] != labels).any():
-        raise DataError("the data is not what was evaluated", where=dataset.name)
-
-
-def _picture(
-    dataset: Dataset,
-    row: int,
-    label: int,
-    shares: npt.NDArray[np.float64],
-    classes: Sequence[str],
-) -> Picture:
-    key = dataset.table.keys[row]
-    order = np.argsort(-shares, kind="stable")[:3]
-    return Picture(
-        values=np.asarray(decode(dataset.reader.read(row), where=key)),
-        key=key,
-        true=classes[label],
-        predicted=classes[int(order[0])],
-        probability=float(shares[order[0]]),
-        top=tuple((classes[int(i)], float(shares[i])) for i in order),
-    )
+def _evenly(positions: np.ndarray, count: int) -> np.ndarray:
+    """``count`` of ``positions``, or all of them, from first to last."""
+    return positions[np.linspace(0, len(positions) - 1, min(count, len(positions))).astype(int)]
 
 
 def _responses(
     dataset: Dataset,
     network: Network,
     preprocess: Preprocess,
-    correct: Sequence[Picture],
-    mistakes: Sequence[Picture],
+    correct: Sequence[Shown],
+    mistakes: Sequence[Shown],
 ) -> list[Response]:
     """The feature maps of a right answer and of the surest mistake, if possible of one class."""
     wrong = mistakes[:1]
-    right = sorted(correct, key=lambda p: not wrong or p.true != wrong[0].true)[:1]
-    chosen = [*right, *wrong]
-    if not chosen:
-        return []
-    rows = [dataset.table.keys.index(picture.key) for picture in chosen]
-    pixels = [
-        preprocess.on_host(decode(dataset.reader.read(row), where=picture.key))
-        for row, picture in zip(rows, chosen, strict=True)
-    ]
-    maps = feature_maps(network, preprocess.on_device(torch.from_numpy(np.stack(pixels))))
-    return [
-        Response(picture=picture, stages=stages)
-        for picture, stages in zip(chosen, maps, strict=True)
-    ]
+    right = sorted(correct, key=lambda sample: not wrong or sample.true != wrong[0].true)[:1]
+    found: list[Response] = []
+    for sample in (*right, *wrong):
+        row = dataset.table.keys.index(sample.key)
+        inputs = seen(kept(dataset, row, preprocess), preprocess).inputs
+        (stages,) = feature_maps(network, inputs)
+        found.append(Response(sample=sample, stages=stages))
+    return found
 
 
-def _augmented(dataset: Dataset, recipe: Recipe, preprocess: Preprocess) -> list[Picture]:
+def _augmented(dataset: Dataset, recipe: Recipe, preprocess: Preprocess) -> list[Shown]:
     """The first training samples of the first epoch, as the network saw them."""
+    if isinstance(preprocess, TextPreprocess):
+        return []  # nothing changes texts
+    views = make_views(
+        preprocess,
+        augment=recipe.augment,
+        signal=recipe.signal,
+        sound=recipe.sound,
+        num_classes=dataset.schema.num_classes,
+    )
     loader = Loader(
         dataset,
         Split.TRAIN,
@@ -163,20 +198,37 @@ def _augmented(dataset: Dataset, recipe: Recipe, preprocess: Preprocess) -> list
         batch_size=recipe.training.batch_size,
         seed=recipe.training.seed,
     )
-    augment = ImageAugment(
-        config=recipe.augment, size=preprocess.size, num_classes=dataset.schema.num_classes
-    )
     with closing(loader.epoch(0)) as steps:
         batch = next(steps).parts[0]
-    views = augment(batch, draws_for(batch, seed=recipe.training.seed, epoch=0))
-    pixels = views.inputs[:_AUGMENTED].mul(255).round().to(torch.uint8).permute(0, 2, 3, 1)
-    keys = {int(id): key for id, key in zip(dataset.table.ids, dataset.table.keys, strict=True)}
-    names = dataset.schema.classes
+    rows = {int(id): row for row, id in enumerate(dataset.table.ids)}
+    shown = _views(batch, views, dataset, preprocess, recipe)
+    found = [rows[int(id)] for id in batch.ids[: len(shown)]]
     return [
-        Picture(
-            values=values[..., 0] if values.shape[-1] == 1 else values,
-            key=keys[int(id)],
-            true=names[int(label)] if label >= 0 else "",
-        )
-        for values, id, label in zip(pixels.numpy(), batch.ids, batch.targets, strict=False)
+        Shown(content=each, key=dataset.table.keys[row], true=right_answer(dataset, row))
+        for each, row in zip(shown, found, strict=True)
     ]
+
+
+def _views(
+    batch: Batch, views: Views, dataset: Dataset, preprocess: Preprocess, recipe: Recipe
+) -> list[Content]:
+    draws = draws_for(batch, seed=recipe.training.seed, epoch=0)
+    if isinstance(views, ImageViews):  # before their values are normalised
+        pixels = views.augment(batch, draws).inputs[:_AUGMENTED].mul(255).round()
+        upright = pixels.to(torch.uint8).permute(0, 2, 3, 1).numpy()
+        return [Picture(values=each[..., 0] if each.shape[-1] == 1 else each) for each in upright]
+    made = views(batch, draws)
+    series = list(made.inputs[:_AUGMENTED].numpy())
+    if made.lengths is not None:
+        ends = made.lengths.tolist()
+        series = [each[..., :end] for each, end in zip(series, ends, strict=False)]
+    if isinstance(preprocess, SoundPreprocess):
+        return [_spectrogram(each, preprocess) for each in series]
+    assert isinstance(preprocess, SignalPreprocess), preprocess
+    schema = replace(dataset.schema, units=())  # standardised values have none
+    return [signal(each, schema, preprocess.rate, None) for each in series]
+
+
+def _spectrogram(values: np.ndarray, preprocess: SoundPreprocess) -> Clip:
+    bands = values.reshape(preprocess.mels, -1)
+    return Clip(bands=bands, seconds=bands.shape[1] * preprocess.hop / preprocess.rate)

@@ -10,6 +10,7 @@ from residua.recipes.recipe import Recipe
 
 _PICTURES = frozenset({"size", "channels", "fit", "normalise"})
 _SOUND = frozenset({"mels", "window_ms", "hop_ms", "frequencies"})
+_LENGTH = frozenset({"length"})  # all that can be said about text
 _MIXING = frozenset({"mixup", "cutmix", "mix_probability", "cutmix_share"})
 
 
@@ -21,8 +22,12 @@ def check_options(recipe: Recipe, modality: Modality) -> None:
         _refuse(recipe.augment, _names(recipe.augment) - _MIXING, modality)
     else:
         _refuse(recipe.series, _names(recipe.series), modality)
-    if not pictures and not sound:
+    if modality is Modality.SIGNAL:
         _refuse(recipe.series, _SOUND, modality)
+    if sound:
+        _refuse(recipe.series, frozenset({"missing"}), modality)
+    if modality is Modality.TEXT:
+        _refuse(recipe.series, _names(recipe.series) - _LENGTH, modality)
     if modality is not Modality.SIGNAL:
         _refuse(recipe.signal, _names(recipe.signal), modality)
     if not sound:

@@ -12,7 +12,6 @@ from residua.run.session import Session
 from residua.run.setting import setting
 from residua.run.terminal import Terminal
 from residua.training.lr_finder import LrCurve, find_lr
-from residua.training.meter import Meter
 from residua.training.optimizers import set_learning_rates
 
 
@@ -35,7 +34,7 @@ def suggest_learning_rate(
                 trainer.guard.finish()
             except NonFiniteError:
                 return float("nan")
-            return Meter.scores(ranks.total(trainer.meter.sums)).loss
+            return trainer.meter.scores(ranks.total(trainer.meter.sums)).loss
 
         return find_lr(
             train_step,

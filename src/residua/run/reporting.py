@@ -12,32 +12,43 @@ from pathlib import Path
 
 import torch
 
+from residua.batch import Modality
 from residua.checkpoint import Checkpoint
 from residua.errors import DataError
 from residua.evaluation.features import first_filters
-from residua.recipes.presets import fast
+from residua.evaluation.scores import Scores
+from residua.networks.pretrained.card import Origin
+from residua.networks.pretrained.source import is_published
+from residua.recipes.presets import usual_recipe
 from residua.recipes.recipe import Recipe
 from residua.report.contents import Fact, ReportContents
 from residua.report.html import write_report
 from residua.run.chart import chart_point
 from residua.run.folder import RunFolder
-from residua.run.gallery import with_pictures
+from residua.run.gallery import with_samples
 from residua.run.start import usable_checkpoint
 from residua.run.store import load_scores, load_summary
+from residua.run.task import TARGETS
 from residua.run.terminal import Terminal
 from residua.training.record import EpochRecord as Record
 from residua.training.record import MetricsFile
 
 _SELECTION = {
-    "best": "The weights are those of the epoch with the best validation accuracy.",
+    "best": "The weights are those of the epoch with the best validation {score}.",
     "last": "The weights are those of the last epoch.",
+}
+_NOUNS = {
+    Modality.IMAGE: "pictures",
+    Modality.SIGNAL: "signals",
+    Modality.SOUND: "clips",
+    Modality.TEXT: "texts",
 }
 
 
 def write_run_report(run: RunFolder, terminal: Terminal) -> Path:
     """Writes ``report/report.html`` and the plots, and returns the former.
 
-    Pictures need the data set; where it is gone, the report does without them and says so.
+    Samples need the data set; where it is gone, the report does without them and says so.
 
     Raises:
         CheckpointError: If the run has no checkpoint yet.
@@ -53,9 +64,8 @@ def write_run_report(run: RunFolder, terminal: Terminal) -> Path:
         data=_data_name(recipe),
         classes=checkpoint.schema.classes,
         date=_date(run),
-        command=_command(recipe),
-        selection=_SELECTION["last" if validation is None else recipe.training.keep]
-        + ("" if test is None else " The test split was read once, after that."),
+        command=_command(recipe, checkpoint.schema.modality),
+        selection=_selection(recipe.training.keep, validation, test),
         selected_epoch=_epoch_of(records, checkpoint.step),
         facts=_facts(run, recipe, checkpoint, records),
         environment=_environment(run),
@@ -64,12 +74,21 @@ def write_run_report(run: RunFolder, terminal: Terminal) -> Path:
         validation=validation,
         test=test,
         filters=first_filters(network),
+        noun=_NOUNS[checkpoint.schema.modality],
     )
     try:
-        contents = with_pictures(contents, run, recipe, checkpoint, network)
+        contents = with_samples(contents, run, recipe, checkpoint, network)
     except (DataError, OSError) as error:
-        terminal.warn(f"the report shows no pictures: {error}")
+        terminal.warn(f"the report shows no samples: {error}")
     return write_report(contents, run.report)
+
+
+def _selection(keep: str, validation: Scores | None, test: Scores | None) -> str:
+    """How the weights were chosen, and when the test split was read."""
+    by = _SELECTION["last"]
+    if validation is not None:
+        by = _SELECTION[keep].format(score=validation.headline.name)
+    return by + ("" if test is None else " The test split was read once, after that.")
 
 
 # ---- facts --------------------------------------------------------------------------------------
@@ -79,14 +98,17 @@ def _data_name(recipe: Recipe) -> str:
     return Path(recipe.data.path).name
 
 
-def _command(recipe: Recipe) -> str:
+def _command(recipe: Recipe, modality: Modality) -> str:
     """The command that repeats the run: every option that differs from the default."""
     words = ["residua", "train", recipe.data.path]
-    default = fast()
+    default = usual_recipe(modality)
     for part, usual in (
         (recipe.network, default.network),
         (recipe.data, default.data),
+        (recipe.series, default.series),
         (recipe.augment, default.augment),
+        (recipe.signal, default.signal),
+        (recipe.sound, default.sound),
         (recipe.method, default.method),
         (recipe.training, default.training),
         (recipe.training.optimizer, default.training.optimizer),
@@ -95,7 +117,7 @@ def _command(recipe: Recipe) -> str:
         for entry in fields(part):
             value = getattr(part, entry.name)
             said = entry.name == "path" or is_dataclass(value)
-            if not said and value != getattr(usual, entry.name):
+            if not said and value is not None and value != getattr(usual, entry.name):
                 words += _option(entry.name, value)
     return shlex.join(words)
 
@@ -120,7 +142,7 @@ def _epoch_of(records: Sequence[Record], step: int) -> int | None:
 def _facts(
     run: RunFolder, recipe: Recipe, checkpoint: Checkpoint, records: Sequence[Record]
 ) -> list[Fact]:
-    training, optimizer = recipe.training, recipe.training.optimizer
+    training, optimizer, schema = recipe.training, recipe.training.optimizer, checkpoint.schema
     seconds = sum(record.seconds for record in records)
     seen = sum(record.train.n for record in records)
     parameters = sum(
@@ -128,13 +150,13 @@ def _facts(
         for name, tensor in checkpoint.weights.items()
         if not name.endswith(("running_mean", "running_var", "num_batches_tracked"))
     )
-    c, (h, w) = checkpoint.preprocess.channels, checkpoint.preprocess.size
     rows = {
         "Network": recipe.network.network,
+        **origin_rows(checkpoint.origin),
         "Parameters": f"{parameters:,}",
-        "Input": f"{c} × {h} × {w}",
+        "Input": checkpoint.preprocess.describe(),
         "Data": recipe.data.path,
-        "Task": f"{checkpoint.schema.task.value}, {len(checkpoint.schema.classes)} classes",
+        "Task": f"{schema.task.value}, {schema.num_classes} {TARGETS[schema.task]}",
         "Seed": str(training.seed),
         "Epochs": f"{len(records)} of {training.epochs}",
         "Updates": f"{records[-1].step if records else 0:,} of {training.batch_size} samples",
@@ -145,6 +167,22 @@ def _facts(
         "Peak memory": f"{max((r.peak_memory_bytes for r in records), default=0) / 2**30:.2f} GiB",
     }
     return [Fact(label=label, value=value) for label, value in rows.items()]
+
+
+def origin_rows(origin: Sequence[Origin]) -> dict[str, str]:
+    """The weights that a run started from, and those that these had started from."""
+    texts = [_origin_text(each) for each in reversed(origin)]
+    rows = {"Starting weights": texts[0]} if texts else {}
+    return rows | (
+        {"Which had started from": ", before that ".join(texts[1:])} if texts[1:] else {}
+    )
+
+
+def _origin_text(origin: Origin) -> str:
+    unstated = "no licence stated" if is_published(origin.source) else ""
+    said = (origin.licence or unstated, origin.sha256 and f"sha256 {origin.sha256[:12]}")
+    inside = ", ".join(filter(None, said))
+    return f"{origin.source} ({inside})" if inside else origin.source
 
 
 def _environment(run: RunFolder) -> list[Fact]:

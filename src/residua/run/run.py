@@ -7,7 +7,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from residua.evaluation.results import Evaluation, Prediction
+from residua.evaluation.results import Prediction
+from residua.evaluation.scores import Scores
 from residua.recipes.recipe import Recipe
 from residua.run.classifier import Classifier
 from residua.run.folder import RunFolder
@@ -50,7 +51,7 @@ class Run:
         """The trained network with its preprocessing and labels."""
         return Classifier.open(self.folder.root, device=self.device, terminal=self.terminal)
 
-    def evaluate(self, split: str | None = None, data: str | None = None) -> Evaluation:
+    def evaluate(self, split: str | None = None, data: str | None = None) -> Scores:
         """Scores on a split of its own data (test by default), or on another data set."""
         return self.classifier.evaluate(split, data)[0]
 

@@ -5,33 +5,44 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import cast
 
 import numpy as np
 import torch
 
-from residua.augment.image import ImageAugment
-from residua.batch import Schema, Split
+from residua.batch import Modality, Schema, Split, Task
 from residua.checkpoint import Checkpoint
-from residua.data.choose import choose_preprocess
+from residua.data.choose import (
+    choose_preprocess,
+    evaluation_form,
+    training_form,
+    usual_length,
+)
 from residua.data.dataset import Dataset
+from residua.data.image_preprocess import ImagePreprocess
 from residua.data.loader import Loader
 from residua.data.open import open_dataset
-from residua.data.preprocess import Preprocess, evaluation_form, training_form
+from residua.data.preprocess import Preprocess
 from residua.data.sampling import shard, steps_per_epoch
+from residua.data.sound_preprocess import SoundPreprocess
 from residua.errors import LabelError, UsageError
 from residua.evaluation.predict import predict_split
 from residua.evaluation.results import Predictions
 from residua.losses.classification import balanced_class_weights
-from residua.methods.supervised import Supervised
-from residua.networks.catalog import Spec, create_model, get_spec
+from residua.methods.choose import method_for
+from residua.methods.views import Views, make_views
+from residua.networks.catalog import Spec, build, get_spec
 from residua.networks.initialise import initialise_xavier
 from residua.networks.network import Network
 from residua.networks.pretrained.card import Origin
 from residua.networks.weights import Weights, WeightsCard, load_opened
 from residua.recipes.recipe import Recipe
+from residua.run.expressible import expressible
 from residua.run.resolve import resolve
+from residua.run.spec import sound_rank, spec_for
 from residua.run.start import describe_start, keeps_classifier, open_start, preprocess_for
+from residua.run.task import for_task, with_units
 from residua.run.terminal import Terminal
 from residua.training.config import TrainingConfig
 from residua.training.distributed import Ranks
@@ -81,10 +92,23 @@ class Session:
             ResiduaError: For data that cannot be trained on, or an unknown network.
         """
         dataset = open_dataset(recipe.data)
+        return Session.on(dataset, recipe, ranks, terminal=terminal, resumed=resumed)
+
+    @staticmethod
+    def on(
+        dataset: Dataset,
+        recipe: Recipe,
+        ranks: Ranks,
+        *,
+        terminal: Terminal,
+        resumed: Checkpoint | None = None,
+    ) -> Session:
+        """`prepare` with a data set that is open already."""
         if not len(dataset.rows(Split.TRAIN)):
-            raise LabelError("nothing to train on", where=recipe.data.path)
+            raise LabelError("nothing to train on", where=dataset.name)
         for problem in dataset.reader.problems:
             terminal.problem(problem)
+        recipe = for_task(recipe, with_units(dataset))
         _check_batches(recipe.training, dataset, ranks)
         _check_validation(recipe.training, dataset)
         start = None if resumed is not None else _opened_start(recipe, terminal)
@@ -101,11 +125,26 @@ class Session:
             origin=() if resumed is None else resumed.origin,
         )
         session.check_size()
-        return session
+        return session.with_expressible() if session.schema.task is Task.CTC else session
 
-    @property
+    def with_expressible(self) -> Session:
+        """The session without transcripts that the network's output cannot hold."""
+        with torch.device("meta"):
+            reduction = self._built().feature_info[-1].reduction
+        dataset = expressible(
+            self.dataset,
+            self.preprocess,
+            self.recipe.data,
+            reduction=reduction,
+            warn=self.terminal.warn,
+            progress=lambda done, total: self.terminal.progress("decoding train", done, total),
+        )
+        return replace(self, dataset=dataset)
+
+    @cached_property
     def schema(self) -> Schema:
-        return self.dataset.schema
+        """That of the data, with the units of the targets."""
+        return with_units(self.dataset)
 
     def fingerprint(self) -> str:
         """Changes when samples are added or taken away, or labels or splits change."""
@@ -113,12 +152,19 @@ class Session:
         digest = hashlib.sha256("\0".join(table.keys).encode("utf-8", "surrogateescape"))
         for array in (table.labels, *(self.dataset.rows(split) for split in Split)):
             digest.update(array.tobytes() + b"|")
+        if table.values is not None:
+            digest.update(table.values.tobytes())
+        if table.tokens is not None:
+            digest.update(repr(list(table.tokens)).encode())
         return digest.hexdigest()
 
     def check_size(self) -> None:
-        """Raises a `UsageError` where the pictures are too small for the network."""
-        with torch.device("meta"):
-            smallest = self._built().min_size
+        """Raises a `UsageError` where the pictures, or most series, are too small for the
+        network."""
+        smallest = self.smallest
+        if not isinstance(self.preprocess, ImagePreprocess):
+            self._check_length(smallest)
+            return
         height, width = self.preprocess.size
         if min(height, width) < smallest:
             raise UsageError(
@@ -129,18 +175,39 @@ class Session:
                 fix=f"Enlarge them: --size {max(height, smallest)} {max(width, smallest)}",
             )
 
+    def _check_length(self, smallest: int) -> None:
+        """Of usual series; single ones that are too short are left out and told."""
+        length = usual_length(self.dataset, self.preprocess)
+        if length is not None and length < smallest:
+            raise UsageError(
+                f"the series are too short for network '{self.recipe.network.network}'",
+                expected=f"at least {smallest} steps",
+                received=length,
+                where=self.dataset.name,
+                fix="Take another network",
+            )
+        if isinstance(self.preprocess, SoundPreprocess) and self.preprocess.rank == 2:
+            self._check_bands(self.preprocess.mels, smallest)
+
+    def _check_bands(self, mels: int, smallest: int) -> None:
+        if mels < smallest:
+            raise UsageError(
+                f"too few mel bands for network '{self.recipe.network.network}'",
+                expected=f"at least {smallest}",
+                received=mels,
+                fix=f"Take more: --mels {smallest}",
+            )
+
+    @cached_property
+    def smallest(self) -> int:
+        """Pixels along each side, or steps, that the network needs to see."""
+        with torch.device("meta"):
+            return self._built().min_size
+
     def _built(self) -> Network:
         """The network as its paper draws its weights."""
-        config = self.recipe.network
-        return create_model(
-            config.network,
-            num_classes=self.schema.num_classes,
-            in_chans=self.preprocess.channels,
-            rank=self.schema.rank,
-            drop_rate=config.drop_rate,
-            drop_path_rate=config.drop_path_rate,
-            aux=config.aux,
-        )
+        length = usual_length(self.dataset, self.preprocess)
+        return build(spec_for(self.recipe.network, self.schema, self.preprocess, length=length))
 
     def network(self) -> Network:
         """The network as the recipe says, fresh or from other weights, in training layout."""
@@ -159,7 +226,7 @@ class Session:
 
     def on_device(self, network: Network) -> Network:
         network = network.to(self.ranks.device)
-        if self.schema.rank == 2:
+        if network.spec.rank == 2:
             network = network.to(memory_format=torch.channels_last)  # pyright: ignore
         return network
 
@@ -168,18 +235,18 @@ class Session:
         recipe = self.recipe
         network = self.network()
         if recipe.training.sync_batchnorm and self.ranks.world > 1:
-            synchronise_norms(network, self.ranks.device)
+            synchronise_norms(
+                network,
+                self.ranks.device,
+                unequal=self.schema.modality is not Modality.IMAGE,
+            )
         if recipe.network.freeze:
             freeze(network, recipe.network.freeze)
-        method = Supervised(
+        method = method_for(
+            self.schema,
             network,
-            augment=ImageAugment(
-                config=recipe.augment,
-                size=self.preprocess.size,
-                num_classes=self.schema.num_classes,
-            ),
-            preprocess=self.preprocess,
-            label_smoothing=recipe.method.label_smoothing,
+            views=self.views(),
+            config=recipe.method,
             class_weights=self._class_weights(),
         ).to(self.ranks.device)
         return Trainer(
@@ -188,6 +255,16 @@ class Session:
             recipe.training,
             self.ranks,
             name_samples=self._names,
+        )
+
+    def views(self) -> Views:
+        """From loaded training samples to what the network learns from."""
+        return make_views(
+            self.preprocess,
+            augment=self.recipe.augment,
+            signal=self.recipe.signal,
+            sound=self.recipe.sound,
+            num_classes=self.schema.num_classes,
         )
 
     def _names(self, ids: Sequence[int]) -> list[str]:
@@ -207,9 +284,9 @@ class Session:
         training = self.recipe.training
         is_train = split is Split.TRAIN
         form = (
-            training_form(self.preprocess, crop=self.recipe.augment.crop)
+            training_form(self.preprocess, crop=self.recipe.augment.crop, shortest=self.smallest)
             if is_train
-            else evaluation_form(self.preprocess)
+            else evaluation_form(self.preprocess, shortest=self.smallest)
         )
         what = f"decoding {split.value}"
         return Loader(
@@ -253,7 +330,7 @@ class Session:
             preprocess=self.preprocess,
             recipe=self.recipe.to_json(),
             step=trainer.position.step,
-            scores={} if best is None else {"validation_accuracy": best.accuracy},
+            scores={} if best is None else {f"validation_{best.name}": best.score},
             training=replace(state, values={**state.values, "data": fingerprint}),
             origin=self.origin if self.start is None else self.start.card.chain,
         )
@@ -282,7 +359,8 @@ def _preprocess(
     if resumed is not None:
         return resumed.preprocess
     found = None if start is None else preprocess_for(start.card, dataset, recipe.data)
-    return found or choose_preprocess(dataset, recipe.data)
+    rank = sound_rank(recipe.network.network)
+    return found or choose_preprocess(dataset, recipe.data, recipe.series, sound_rank=rank)
 
 
 def _check_batches(training: TrainingConfig, dataset: Dataset, ranks: Ranks) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from typing import Literal
-from typing import Literal
 
 from residua.batch import Schema, Task
 from residua.data.preprocess import Preprocess
@@ -13,14 +12,7 @@ from residua.errors import UsageError
 from residua.networks.catalog import Spec, get_spec, without_auxiliary
 from residua.networks.specs.crnn import CRNNSpec
 from residua.networks.specs.inception_time import InceptionTimeSpec
-from residua.networks.specs.inception_time import InceptionTimeSpec
 from residua.recipes.recipe import NetworkConfig
-
-_VOTES: dict[Task, Literal["softmax", "sigmoid", "mean"]] = {
-    Task.MULTILABEL: "sigmoid",
-    Task.REGRESSION: "mean",
-}
-"""How the answers of an ensemble become one, where they are not classes."""
 
 _EMBEDDING = 32
 """Numbers that stand for a byte of text."""
@@ -62,8 +54,6 @@ def spec_for(
     if isinstance(spec, CRNNSpec):
         bands = getattr(preprocess, "mels", spec.bands)
         spec = replace(spec, bands=bands, head="ctc" if schema.task is Task.CTC else "clip")
-    elif isinstance(spec, InceptionTimeSpec):
-        spec = replace(spec, vote=_VOTES.get(schema.task, spec.vote))
     if schema.task is Task.CTC and not isinstance(spec, CRNNSpec):
         raise UsageError(
             f"network '{spec.name}' cannot learn transcriptions",

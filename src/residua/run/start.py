@@ -7,12 +7,15 @@ from pathlib import Path
 from typing import cast
 
 from residua import checkpoint as checkpoints
+from residua.batch import Modality
 from residua.checkpoint import Checkpoint
-from residua.data.choose import SMALL
+from residua.data.choose_image import SMALL
 from residua.data.config import DataConfig
 from residua.data.dataset import Dataset
-from residua.data.preprocess import Interpolation, Preprocess
+from residua.data.image_preprocess import ImagePreprocess, Interpolation
+from residua.data.preprocess import Preprocess
 from residua.errors import CheckpointError
+from residua.networks.catalog import SPECS
 from residua.networks.pretrained.card import Inputs
 from residua.networks.weights import LoadResult, Weights, WeightsCard, open_weights
 from residua.run.folder import RunFolder
@@ -59,7 +62,7 @@ def open_start(start: str, *, network: str | None, warn: Warn) -> Weights:
     Args:
         start: A run folder, a checkpoint folder, or whatever
             `residua.networks.weights.open_weights` takes.
-        network: What they are for; None for any.
+        network: What they are for; None for any of the catalog.
 
     Raises:
         UsageError: A name or tag is unknown.
@@ -72,41 +75,49 @@ def open_start(start: str, *, network: str | None, warn: Warn) -> Weights:
     if folder.is_dir() and (ours or not described):
         found = open_checkpoint(folder, warn=warn)
         return Weights(card=card_of(found, source=start), read=lambda: found.weights)
-    return open_weights(start, network=network)
+    return open_weights(start, network=network or SPECS)
 
 
 def card_of(found: Checkpoint, *, source: str) -> WeightsCard:
     """What is known about the weights of a checkpoint."""
-    preprocess = found.preprocess
     return WeightsCard(
         source=source,
         network=found.spec.name,
         sha256=found.sha256,
-        inputs=Inputs(
-            size=preprocess.size,
-            resize=preprocess.resize,
-            interpolation=preprocess.interpolation,
-            mean=preprocess.mean,
-            std=preprocess.std,
-        ),
+        inputs=_inputs_of(found.preprocess),
         classes=found.schema.classes,
         before=found.origin,
     )
 
 
-def preprocess_for(card: WeightsCard, dataset: Dataset, config: DataConfig) -> Preprocess | None:
+def _inputs_of(preprocess: Preprocess) -> Inputs | None:
+    if not isinstance(preprocess, ImagePreprocess):
+        return None
+    return Inputs(
+        size=preprocess.size,
+        resize=preprocess.resize,
+        interpolation=preprocess.interpolation,
+        mean=preprocess.mean,
+        std=preprocess.std,
+    )
+
+
+def preprocess_for(
+    card: WeightsCard, dataset: Dataset, config: DataConfig
+) -> ImagePreprocess | None:
     """The preprocessing of a run that starts from these weights; None where nothing says theirs.
 
     Mean, standard deviation, filter and the share that the crop cuts out are those of the weights;
     for another number of channels the mean of all channels' values serves each. The size is
-    ``config.size``, else theirs. What shall be small is not enlarged to be cropped.
+    ``config.size``, else theirs. What shall be small is not enlarged to be cropped. Who asks for no
+    normalisation gets none, whatever the weights were learnt with: `describe_start` says so.
     """
-    if card.inputs is None:
+    if card.inputs is None or dataset.schema.modality is not Modality.IMAGE:
         return None
     channels = dataset.schema.channels if config.channels is None else config.channels
     inputs = card.inputs.for_channels(channels)
     size = config.size or inputs.size
-    return Preprocess(
+    return ImagePreprocess(
         size=size,
         resize=_resize(size, inputs),
         fit=config.fit,
@@ -135,16 +146,34 @@ def keeps_classifier(card: WeightsCard, classes: tuple[str, ...]) -> bool:
 
 def describe_start(card: WeightsCard, preprocess: Preprocess, loaded: LoadResult) -> str:
     """One line: source, licence, how pictures enter, what did not load as it was."""
-    name = card.source + (f" ({card.licence})" if card.licence else "")
+    said = [card.source + (f" ({card.licence})" if card.licence else "")]
+    if isinstance(preprocess, ImagePreprocess):
+        said.append(_describe_values(card, preprocess))
+        if card.inputs is not None:
+            crop, box = (_side(sides) for sides in (preprocess.size, preprocess.resize))
+            said += [f"crop {crop} of {box}", preprocess.interpolation]
+    return "; ".join((", ".join(said), *loaded.notes))
+
+
+def _describe_values(card: WeightsCard, preprocess: ImagePreprocess) -> str:
+    """Whose mean and standard deviation are taken off."""
     if card.inputs is None:
-        said = "nothing says their mean and std, those of this data are used"
-    else:
-        mean, std = (" ".join(f"{x:.3g}" for x in v) for v in (preprocess.mean, preprocess.std))
-        averaged = len(card.inputs.mean) != preprocess.channels
-        crop, box = (_side(sides) for sides in (preprocess.size, preprocess.resize))
-        said = f"mean {mean}, std {std}" + (" (averaged over the channels)" if averaged else "")
-        said += f", crop {crop} of {box}, {preprocess.interpolation}"
-    return "; ".join((f"{name}, {said}", *loaded.notes))
+        own = "values stay from 0 to 1" if _is_plain(preprocess) else "those of this data are used"
+        return f"nothing says their mean and std, {own}"
+    inputs = card.inputs.for_channels(preprocess.channels)
+    averaged = " (averaged over the channels)" * (inputs is not card.inputs)
+    theirs = f"mean {_numbers(inputs.mean)}, std {_numbers(inputs.std)}{averaged}"
+    if _is_plain(preprocess) and not _is_plain(inputs):
+        return f"values stay from 0 to 1 as you asked, not as in the weights' {theirs}"
+    return theirs
+
+
+def _is_plain(values: Inputs | ImagePreprocess) -> bool:
+    return set(values.mean) == {0.0} and set(values.std) == {1.0}
+
+
+def _numbers(values: tuple[float, ...]) -> str:
+    return " ".join(f"{value:.3g}" for value in values)
 
 
 def _side(sides: tuple[int, int]) -> str:

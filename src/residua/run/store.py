@@ -11,25 +11,38 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
 from residua.errors import FormatError
-from residua.evaluation.results import Evaluation, Predictions
+from residua.evaluation.results import Predictions
+from residua.evaluation.scores import Scores, scores_from_json
+from residua.evaluation.transcription import padded_tokens
 from residua.files import write_atomically
 
 _RESTORE = "Delete it; residua resume writes it again"
 
 
-def save_evaluation(folder: Path, evaluation: Evaluation, predictions: Predictions) -> None:
-    """Writes ``SPLIT.json`` and ``SPLIT.safetensors`` (rows, labels, logits) into ``folder``."""
-    arrays = {
-        "rows": np.ascontiguousarray(predictions.rows),
-        "labels": np.ascontiguousarray(predictions.labels),
-        "logits": np.ascontiguousarray(predictions.logits),
+def save_evaluation(folder: Path, scores: Scores, predictions: Predictions) -> None:
+    """Writes ``SPLIT.json`` and ``SPLIT.safetensors`` into ``folder``; see `load_answers`."""
+    arrays = {name: np.ascontiguousarray(each) for name, each in _arrays(predictions).items()}
+    write_atomically(folder / f"{scores.split}.safetensors", save(arrays))
+    text = json.dumps(scores.to_json(), indent=1) + "\n"
+    write_atomically(folder / f"{scores.split}.json", text)
+
+
+def _arrays(predictions: Predictions) -> dict[str, np.ndarray]:
+    found: dict[str, np.ndarray] = {
+        "rows": predictions.rows,
+        "labels": predictions.labels,
+        "logits": predictions.logits,
     }
-    write_atomically(folder / f"{evaluation.split}.safetensors", save(arrays))
-    text = json.dumps(evaluation.to_json(), indent=1) + "\n"
-    write_atomically(folder / f"{evaluation.split}.json", text)
+    if predictions.values is not None:
+        found["values"] = predictions.values
+    if predictions.tokens is not None and predictions.lengths is not None:
+        tokens, counts = padded_tokens(predictions.tokens)
+        found |= {"tokens": tokens.numpy(), "token_counts": counts.numpy()}
+        found["lengths"] = predictions.lengths
+    return found
 
 
-def load_scores(folder: Path, split: str) -> Evaluation | None:
+def load_scores(folder: Path, split: str) -> Scores | None:
     """The scores of ``split``, or None where there are none.
 
     Raises:
@@ -39,7 +52,7 @@ def load_scores(folder: Path, split: str) -> Evaluation | None:
     if not path.is_file():
         return None
     try:
-        return Evaluation.from_json(json.loads(path.read_text(encoding="utf-8")))
+        return scores_from_json(json.loads(path.read_text(encoding="utf-8")))
     except (ValueError, FormatError) as error:
         raise FormatError(
             f"damaged evaluation ({error})", where=path, fix="Without it a report can be written"
@@ -65,6 +78,10 @@ def load_summary(path: Path) -> dict[str, Any]:
 
 def load_answers(folder: Path, split: str) -> dict[str, np.ndarray]:
     """The arrays ``rows [n]``, ``labels [n]`` and ``logits [n, k]`` of ``split``.
+
+    Beside them, as in `Predictions`, ``values [n, k]`` for multi-label classification and
+    regression; for CTC logits are ``[n, k, t]``, with ``lengths [n]`` of them, ``tokens [n, s]``
+    padded with -1, and ``token_counts [n]``.
 
     Raises:
         FormatError: If the file is missing or damaged.

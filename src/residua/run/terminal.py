@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
-from residua.batch import Split
+from residua.batch import Modality, Split
 from residua.run.chart import LiveChart
+from residua.run.task import TARGETS
 from residua.training.meter import Meter
 from residua.training.progress import Display, Observer, Silent
 from residua.training.record import EpochRecord
 
 if TYPE_CHECKING:
     from residua.data.dataset import Problem
-    from residua.evaluation.results import Evaluation
+    from residua.evaluation.scores import Scores
     from residua.run.folder import RunFolder
     from residua.run.session import Session
     from residua.training.distributed import Ranks
@@ -113,18 +114,20 @@ class Terminal:
         )
         network = trainer.method.network
         parameters = sum(parameter.numel() for parameter in network.parameters())
-        h, w = session.preprocess.size
         training, optimizer = recipe.training, recipe.training.optimizer
         augment, world = recipe.augment, session.ranks.world
-        self.say(f"data     {session.dataset.name}: {schema.num_classes} classes; {counts}")
+        pictures = schema.modality is Modality.IMAGE
+        changes = f"crop {augment.crop}, flip {augment.flip}, " if pictures else ""
+        targets = f"{schema.num_classes} {TARGETS[schema.task]}"
+        self.say(f"data     {session.dataset.name}: {targets}; {counts}")
         self.say(
             f"network  {recipe.network.network}: {parameters:,} parameters, "
-            f"input {session.preprocess.channels}x{h}x{w}"
+            f"input {session.preprocess.describe()}"
         )
         self.say(
             f"training {training.epochs} epochs of {trainer.loader.steps_per_epoch} updates, batch "
             f"{training.batch_size}, {optimizer.optimizer} lr {optimizer.peak_lr:g}, "
-            f"{training.schedule.schedule}, crop {augment.crop}, flip {augment.flip}, "
+            f"{training.schedule.schedule}, {changes}"
             f"{trainer.arithmetic.name} on {session.ranks.device.type}"
             + (f" x {world} ranks" if world > 1 else "")
         )
@@ -159,12 +162,12 @@ class Terminal:
         with Display(self.console, epochs=epochs, device=device, chart=chart) as display:
             yield _Recording(display, sinks)
 
-    def results(self, found: Mapping[Split, Evaluation]) -> None:
+    def results(self, found: Mapping[Split, Scores]) -> None:
         """The scores at the end."""
-        from residua.evaluation.evaluate import summary_lines
+        from residua.evaluation.describe import summary_lines
 
-        for evaluation in found.values():
-            for line in summary_lines(evaluation):
+        for scores in found.values():
+            for line in summary_lines(scores):
                 self.say(line)
 
 

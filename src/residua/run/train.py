@@ -14,7 +14,7 @@ from residua import checkpoint as checkpoints
 from residua.batch import Split
 from residua.checkpoint import Checkpoint
 from residua.errors import CheckpointError, DataError, InterruptedRunError
-from residua.evaluation.evaluate import evaluate
+from residua.evaluation.scoring import score
 from residua.networks.network import Network
 from residua.recipes.recipe import Recipe
 from residua.run.finish import finish
@@ -22,6 +22,7 @@ from residua.run.folder import RunFolder, next_free, removed_if_empty
 from residua.run.session import Session
 from residua.run.setting import setting
 from residua.run.terminal import Terminal
+from residua.run.validation import validation_scores
 from residua.training.distributed import Ranks
 from residua.training.loop import Trainer
 from residua.training.meter import Scores
@@ -160,17 +161,18 @@ def _fit(session: Session, trainer: Trainer, run: RunFolder, terminal: Terminal)
                 sinks.append(board.append)
         before = MetricsFile(run.metrics).read()
         observer = stack.enter_context(terminal.watching(session, sinks, before))
-        trainer.fit(_validator(session), _saver(session, run), observer, stop)
+        trainer.fit(validator(session), _saver(session, run), observer, stop)
 
 
-def _validator(session: Session) -> Callable[[Network], Scores | None]:
+def validator(session: Session) -> Callable[[Network], Scores | None]:
+    """What scores the network on the validation split; it gives None where there is none."""
     if not len(session.dataset.rows(Split.VALIDATION)):
         return lambda network: None
     loader = session.loader(Split.VALIDATION)
 
     def validate(network: Network) -> Scores:
-        found = evaluate(session.predict(network, loader), session.schema.classes, "validation")
-        return Scores(loss=found.loss, accuracy=found.accuracy, n=found.n)
+        predictions = session.predict(network, loader)
+        return validation_scores(score(predictions, session.schema, "validation", quick=True))
 
     return validate
 

@@ -95,6 +95,8 @@ class TrainingConfig:
 
     epochs: int = 30
     """Passes over the training data."""
+    updates: int | None = None
+    """Make at least so many updates: as many whole passes as that takes, whatever epochs says."""
     batch_size: int = 128
     """Samples of one update, over all ranks and accumulation steps."""
     accumulate: int = 1
@@ -129,6 +131,7 @@ class TrainingConfig:
         for name in ("epochs", "batch_size", "accumulate"):
             value = getattr(self, name)
             _require(name, value, ">= 1", value >= 1)
+        _require("updates", self.updates, ">= 1", self.updates is None or self.updates >= 1)
         _require("threads", self.threads, ">= 1", self.threads is None or self.threads >= 1)
         _require("ema", self.ema, "in [0, 1)", 0 <= self.ema < 1)
         patience = self.early_stopping

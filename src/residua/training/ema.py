@@ -21,7 +21,8 @@ class EMA:
     to the network's, with ``d = min(decay, (1 + t) / (10 + t))``: the early average forgets the
     initial weights quickly. Running statistics of normalisation layers are averaged too, with the
     same decay: copies of the newest ones would describe the activations of the newest weights, not
-    of those averaged over the same window. Integers (batch counters) are copied.
+    of those averaged over the same window. They are an estimate that serves between measurements
+    (`residua.training.norm_statistics`). Integers (batch counters) are copied.
 
     Args:
         network: On its device and in its memory format; it starts as the average of itself.

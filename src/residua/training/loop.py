@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
+from itertools import islice
+from math import ceil
 from typing import Any, cast
 
 import cattrs
@@ -18,11 +21,12 @@ import torch
 from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
 
-from residua.augment.image import draws_for
+from residua.augment.draws import draws_for
+from residua.batch import Batch
 from residua.checkpoint import TrainingState
 from residua.data.loader import Loader, Step
 from residua.errors import InterruptedRunError
-from residua.methods.method import Method
+from residua.methods.method import Method, StepOutput
 from residua.networks.network import Network
 from residua.random import derive_seed
 from residua.training.config import TrainingConfig
@@ -30,6 +34,7 @@ from residua.training.distributed import Ranks
 from residua.training.ema import EMA
 from residua.training.guard import FiniteGuard, clip_gradients
 from residua.training.meter import Meter, Scores
+from residua.training.norm_statistics import learning_norms, measure_statistics
 from residua.training.optimizers import load_optimizer_state, make_optimizer, optimizer_state
 from residua.training.precision import choose_arithmetic
 from residua.training.progress import Observer
@@ -39,6 +44,9 @@ from residua.training.stopping import Best, StopRequest
 
 Validate = Callable[[Network], Scores | None]
 Save = Callable[["Trainer"], None]
+
+_MEASURED = 512
+"""Samples that measure the statistics of an average's batch normalisation; more change little."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +96,7 @@ class Trainer:
             total=ranks.total if ranks.world > 1 else None,
             name_samples=name_samples,
         )
-        self.meter = Meter(ranks.device)
+        self.meter = Meter(ranks.device, method.score_name)
         self.position = Position()
         self.best = Best()
 
@@ -142,11 +150,9 @@ class Trainer:
         """One update from one batch, at the optimizer's present learning rates."""
         for number, part in enumerate(step.parts):
             batch = part.to(self.ranks.device)
-            draws = draws_for(batch, seed=self.config.seed, epoch=self.position.epoch)
             self._seed_dropout(number)
             with self._syncing(wrapped, number + 1 == len(step.parts)):
-                with self.arithmetic.autocast():
-                    output = wrapped(batch, draws)
+                output = self._output(wrapped, batch)
                 loss = output.losses.sum() * (self.ranks.world / step.total)
                 self.scaler.scale(loss).backward()
             self.guard.watch(output.losses, batch.ids)
@@ -161,6 +167,11 @@ class Trainer:
             self.ema.update(self.method.network, self.position.step)
 
     # ---- its parts ------------------------------------------------------------------------------
+
+    def _output(self, method: torch.nn.Module, batch: Batch) -> StepOutput:
+        draws = draws_for(batch, seed=self.config.seed, epoch=self.position.epoch)
+        with self.arithmetic.autocast():
+            return method(batch, draws)
 
     def wrapped(self) -> torch.nn.Module:
         """The method as its steps are called: synchronised over ranks, compiled if asked for."""
@@ -180,14 +191,29 @@ class Trainer:
 
     def _validate(self, validate: Validate) -> Scores | None:
         network = self.method.network
-        with nullcontext() if self.ema is None else self.ema.swapped(network):
+        if self.ema is None:
             return validate(network)
+        with self.ema.swapped(network):
+            self._measure_statistics()
+            return validate(network)
+
+    def _measure_statistics(self) -> None:
+        """Gives the averaged weights their own, from views that the epoch began with."""
+        network, device = self.method.network, self.ranks.device
+        norms = learning_norms(network)
+        if not norms:
+            return
+        with closing(self.loader.epoch(self.position.epoch)) as steps:
+            some = islice(steps, ceil(_MEASURED / self.config.batch_size))
+            batches = (part.to(device) for step in some for part in step.parts)
+            run = partial(self._output, self.method)
+            measure_statistics(network, norms, batches, run, self.ranks.total)
 
     def _end_epoch(self, scores: Scores | None, observer: Observer) -> None:
         if scores is not None:
             self.best = self.best.after(self.position.step, scores)
             self.schedule.on_validation(scores.loss)
-        train = Meter.scores(self.ranks.total(self.meter.sums.clone()))
+        train = self.meter.scores(self.ranks.total(self.meter.sums.clone()))
         seconds = self.position.seconds
         observer.epoch(
             EpochRecord(

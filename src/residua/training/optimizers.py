@@ -59,6 +59,8 @@ def _learning_rate_scales(network: Network, layer_decay: float) -> dict[nn.Param
         for module in stage.modules
         for parameter in module.parameters()
     }
+    if network.embedding is not None:
+        scales |= dict.fromkeys(network.embedding.parameters(), min(scales.values()))
     for auxiliary in network.auxiliary_names:
         scales |= dict.fromkeys(network.get_submodule(auxiliary).parameters(), 1.0)
     missing = [name for name, parameter in network.named_parameters() if parameter not in scales]

@@ -51,7 +51,7 @@ class _Bar(Progress):
 
 
 class Display:
-    """A line for each epoch, and under them a bar with loss, accuracy, speed, time left, memory.
+    """A line for each epoch, and under them a bar with loss, score, speed, time left, memory.
 
     Sums are read from the device twice a second at most, so that watching costs nothing. Where
     the output is not a terminal, only the epoch lines appear.
@@ -117,9 +117,9 @@ class Display:
         elapsed = time.monotonic() - self._read
         if elapsed < _SECONDS_BETWEEN_READS or self._task is None:
             return
-        scores = Meter.scores(meter.sums)
+        scores = meter.scores()
         facts = (
-            f"loss {scores.loss:.3f}  acc {scores.accuracy:6.1%}  {self._seen / elapsed:,.0f}/s  "
+            f"loss {scores.loss:.3f}  {scores.text}  {self._seen / elapsed:,.0f}/s  "
             f"{peak_memory(self.device) / 2**30:.1f} GiB"
         )
         self._progress.update(self._task, completed=step, epoch=epoch + 1, facts=facts)
@@ -136,11 +136,11 @@ def epoch_line(record: EpochRecord, epochs: int, width: int | None = None) -> st
     """What an epoch measured; facts at the end that ``width`` has no room for are left out."""
     facts = [
         f"epoch {record.epoch:>3}/{epochs}  lr {record.lr:.2g}  "
-        f"train loss {record.train.loss:.3f} acc {record.train.accuracy:6.1%}"
+        f"train loss {record.train.loss:.3f} {record.train.text}"
     ]
     if record.validation is not None:
         scores = record.validation
-        facts[0] += f"  val loss {scores.loss:.3f} acc {scores.accuracy:6.1%}"
+        facts[0] += f"  val loss {scores.loss:.3f} {scores.text}"
     facts += [
         f"{record.samples_per_second:,.0f}/s",
         f"{record.seconds:.1f} s",

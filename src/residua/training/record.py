@@ -40,6 +40,11 @@ class EpochRecord:
     samples_per_second: float
     peak_memory_bytes: int
 
+    def to_json(self) -> dict[str, Any]:
+        """What `json.dumps` takes."""
+        validation = None if self.validation is None else self.validation.to_json()
+        return asdict(self) | {"train": self.train.to_json(), "validation": validation}
+
 
 def peak_memory(device: torch.device) -> int:
     """Bytes that ``device`` held at most; on a processor, that the process was resident with."""
@@ -59,7 +64,7 @@ class MetricsFile:
 
     def append(self, record: EpochRecord) -> None:
         with naming_full_disk(self.path), self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(asdict(record)) + "\n")
+            file.write(json.dumps(record.to_json()) + "\n")
 
     def read(self) -> list[EpochRecord]:
         """All records; a last line that a kill cut short is left out.
@@ -73,7 +78,7 @@ class MetricsFile:
         records: list[EpochRecord] = []
         for number, line in enumerate(lines, 1):
             try:
-                records.append(cattrs.structure(json.loads(line), EpochRecord))
+                records.append(_CONVERTER.structure(json.loads(line), EpochRecord))
             except (ValueError, cattrs.BaseValidationError) as error:
                 if number == len(lines):
                     break
@@ -85,7 +90,7 @@ class MetricsFile:
     def keep_until(self, step: int) -> None:
         """Drops what came after ``step``, which a resumed run does again."""
         records = [record for record in self.read() if record.step <= step]
-        write_atomically(self.path, "".join(json.dumps(asdict(r)) + "\n" for r in records))
+        write_atomically(self.path, "".join(json.dumps(r.to_json()) + "\n" for r in records))
 
 
 class TensorBoard:
@@ -106,10 +111,19 @@ class TensorBoard:
         values = {"lr": record.lr, "samples_per_second": record.samples_per_second}
         for name, scores in (("train", record.train), ("validation", record.validation)):
             if scores is not None:
-                values |= {f"loss/{name}": scores.loss, f"accuracy/{name}": scores.accuracy}
+                values |= {f"loss/{name}": scores.loss, f"{scores.name}/{name}": scores.score}
         for tag, value in values.items():
             self._writer.add_scalar(tag, value, record.step)
         self._writer.flush()
 
     def close(self) -> None:
         self._writer.close()
+
+
+def _make_converter() -> cattrs.Converter:
+    converter = cattrs.Converter()
+    converter.register_structure_hook(Scores, lambda value, _: Scores.from_json(value))
+    return converter
+
+
+_CONVERTER = _make_converter()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import signal
 from dataclasses import dataclass
 from types import FrameType, TracebackType
@@ -52,9 +53,14 @@ class Best:
     stale: int = 0
 
     def after(self, step: int, scores: Scores) -> Best:
-        """The best once ``scores`` are known too: by accuracy, then by loss."""
+        """The best once ``scores`` are known too: by score, then by loss."""
         old = self.scores
-        better = old is None or (scores.accuracy, -scores.loss) > (old.accuracy, -old.loss)
+        better = old is None or _merit(scores) > _merit(old)
         if better:
             return Best(step=step, scores=scores)
         return Best(step=self.step, scores=old, stale=self.stale + 1)
+
+
+def _merit(scores: Scores) -> tuple[float, float]:
+    """A score that is not defined is worse than any."""
+    return -math.inf if scores.score is None else scores.score, -scores.loss

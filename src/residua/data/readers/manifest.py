@@ -2,7 +2,8 @@
 
 The delimiter is a comma, semicolon or tab; paths are relative to the file. A group names what must
 not be torn apart by the split, such as a patient; without one a sample is its own group. A column
-``tokens`` in place of ``label`` holds a transcript: tokens in their order, between spaces.
+``tokens`` in place of ``label`` holds a transcript: tokens in their order, between spaces. In a
+column ``transcript`` each character is a token, unless there are spaces; then each word is one.
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ from residua.data.readers.shared import (
 )
 from residua.errors import DataError, FormatError, LabelError, UnreadableSampleError
 
-_COLUMNS = ("path", "label", "tokens", "split", "group")
+_TRANSCRIPTS = ("tokens", "transcript")
+_COLUMNS = ("path", "label", *_TRANSCRIPTS, "split", "group")
 _LONGEST_HEADER = 10_000
 
 
@@ -82,8 +84,8 @@ def open_manifest(
         strict: A file that is not there is an error; otherwise it is left out and told.
 
     Raises:
-        FormatError: No column ``path``, or neither ``label`` nor ``tokens``, or a line that
-            is not full.
+        FormatError: No column ``path``, or none of ``label``, ``tokens`` and ``transcript``, or a
+            line that is not full.
         LabelError: An unknown split, a label that is empty or not allowed, a path that comes twice.
         UnreadableSampleError: ``strict``, and a file is not there; or sound without any header.
     """
@@ -92,10 +94,14 @@ def open_manifest(
     rows, problems = _existing(rows, file, strict=strict)
     keys = [row.path for row in rows]
     splits = [row.split for row in rows]
-    transcribed = _target(header) == "tokens"
+    transcribed = _target(header) in _TRANSCRIPTS
     if classes is not None and not transcribed:
         _check_labels(rows, classes, file)
-    names, labels, tokens = (_transcripts if transcribed else _labels)(rows, file, classes)
+    if transcribed:
+        spaced_out = _target(header) == "tokens"
+        names, labels, tokens = _transcripts(rows, file, classes, spaced_out=spaced_out)
+    else:
+        names, labels, tokens = _labels(rows, file, classes)
     kind = _kind(keys)
     schema, warnings = kind.describe([file.parent / keys[row] for row in spaced(len(keys))], names)
     if transcribed:
@@ -125,9 +131,13 @@ def _labels(rows: Sequence[_Row], file: Path, classes: Sequence[str] | None) -> 
     return names, labels, None
 
 
-def _transcripts(rows: Sequence[_Row], file: Path, classes: Sequence[str] | None) -> _Targets:
-    """The classes are the training transcripts' tokens; no sample has a label."""
-    texts = [row.label.split() for row in rows]
+def _transcripts(
+    rows: Sequence[_Row], file: Path, classes: Sequence[str] | None, *, spaced_out: bool
+) -> _Targets:
+    """The classes are the training transcripts' tokens; no sample has a label. Tokens lie between
+    spaces if ``spaced_out``, or where there are any spaces."""
+    between = spaced_out or any(len(row.label.split()) > 1 for row in rows)
+    texts = [row.label.split() if between else list(row.label) for row in rows]
     flat = [(token, row) for text, row in zip(texts, rows, strict=True) for token in text]
     splits, keys = [row.split for _, row in flat], [row.path for _, row in flat]
     names, indices = encode_labels([token for token, _ in flat], splits, keys, file, classes)
@@ -142,9 +152,9 @@ def _kind(keys: Sequence[str]) -> FileKind:
 
 
 def is_manifest(file: Path) -> bool:
-    """Whether the first line names the columns ``path`` and ``label`` or ``tokens``."""
+    """Whether the first line names the columns ``path`` and ``label`` or that of a transcript."""
     header = _header_of(file)
-    return "path" in header and not header.isdisjoint(("label", "tokens"))
+    return "path" in header and not header.isdisjoint(("label", *_TRANSCRIPTS))
 
 
 def has_paths(file: Path) -> bool:
@@ -187,8 +197,8 @@ def _delimiter(line: str) -> str:
 
 
 def _target(header: Sequence[str]) -> str:
-    """The column of what is to be learnt; a table that has both is one of labels."""
-    return "tokens" if "tokens" in header and "label" not in header else "label"
+    """The column of what is to be learnt; a table that has labels too is one of labels."""
+    return next((name for name in ("label", *_TRANSCRIPTS) if name in header), "label")
 
 
 def _check_header(header: Sequence[str], file: Path) -> None:
@@ -199,7 +209,7 @@ def _check_header(header: Sequence[str], file: Path) -> None:
         kind, names = ("missing", missing) if missing else ("double", double)
         raise FormatError(
             f"{kind} column {' and '.join(names)}",
-            expected="path,label[,split,group] (or tokens for label) in the first line",
+            expected="path,label[,split,group] (or tokens, transcript for label) in the first line",
             received=shorten(header, at_most=12) or "an empty line",
             where=file,
         )

@@ -45,5 +45,5 @@ def _mixed(rates: Counter[int], rate: int) -> Sequence[Problem]:
         return ()
     counts = ", ".join(f"{count} at {each:,} Hz" for each, count in rates.most_common())
     asked = sum(rates.values())
-    reason = f"the clips' rates differ ({counts} of {asked} looked at): all become {rate:,} Hz"
+    reason = f"the clips differ ({counts} of {asked} looked at): all become {rate:,} Hz"
     return (Problem(key="rate", reason=reason),)

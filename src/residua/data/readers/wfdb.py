@@ -8,7 +8,7 @@ Legend: n beats.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -86,10 +86,7 @@ def open_wfdb(
         LabelError: A class that only the test records have.
         DataError: ``strict``, and a record is damaged or lacks a file.
     """
-    if min(before, after) < 0 or before + after <= 0:
-        raise UsageError(
-            "wrong window around a beat", expected="seconds >= 0", received=f"{before}, {after}"
-        )
+    _check_window(before, after)
     root = path if path.is_dir() else path.parent
     names = _record_names(root) if path.is_dir() else [path.name.removesuffix(".hea")]
     problems: list[Problem] = []
@@ -104,24 +101,14 @@ def open_wfdb(
         raise _no_beats(root, annotator, problems)
     records = _aligned(records, problems, channels)
     steps = [_window(record, before, after) for record in records]
-    keys = [f"{r.recording.name}@{step}" for r in records for step in r.steps.tolist()]
-    names = [r.recording.name for r in records for _ in r.classes]
-    beats = [each for r in records for each in r.classes]
-    assigned = [splits.get(name) for name in names]
-    classes, labels = encode_labels(beats, assigned, keys, root, [c for c in AAMI if c in beats])
-    patients = division.patients if division else {}
+    classes, table = _table(records, splits, division.patients if division else {}, root)
     return SegmentReader(
         kind=f"beats {before} {after} {annotator} {position} {' '.join(channels)}",
         root=root,
         files=_files(root, records, annotator),
         name=division.name if division else root.resolve().name,
         schema=signal_schema([r.recording for r in records], classes, problems, position=position),
-        table=Table(
-            keys=keys,
-            labels=labels,
-            splits=assigned,
-            groups=[patients.get(name) or _person(name) for name in names],
-        ),
+        table=table,
         problems=problems,
         recordings=[r.recording for r in records],
         owners=np.repeat(np.arange(len(records)), [len(r.classes) for r in records]),
@@ -129,6 +116,26 @@ def open_wfdb(
         stops=np.concatenate([stop for _, stop in steps]),
         before=before if position else None,
     )
+
+
+def _check_window(before: float, after: float) -> None:
+    if min(before, after) < 0 or before + after <= 0:
+        raise UsageError(
+            "wrong window around a beat", expected="seconds >= 0", received=f"{before}, {after}"
+        )
+
+
+def _table(
+    records: Sequence[_Record], splits: Mapping[str, Split], patients: Mapping[str, str], root: Path
+) -> tuple[tuple[str, ...], Table]:
+    """The classes, and a row for each beat."""
+    keys = [f"{r.recording.name}@{step}" for r in records for step in r.steps.tolist()]
+    names = [r.recording.name for r in records for _ in r.classes]
+    beats = [each for r in records for each in r.classes]
+    assigned = [splits.get(name) for name in names]
+    classes, labels = encode_labels(beats, assigned, keys, root, [c for c in AAMI if c in beats])
+    groups = [patients.get(name) or _person(name) for name in names]
+    return classes, Table(keys=keys, labels=labels, splits=assigned, groups=groups)
 
 
 def _record_names(root: Path) -> list[str]:

@@ -139,8 +139,8 @@ CRNNS: tuple[CRNNSpec, ...] = (
 )
 
 CRNN_FACTS: dict[str, Facts] = {
-    "crnn_small": Facts(parameters=0),
-    "crnn": Facts(parameters=0),
-    "crnn_large": Facts(parameters=0),
+    "crnn_small": Facts(parameters=1_185_034),
+    "crnn": Facts(parameters=124_789_724),
+    "crnn_large": Facts(parameters=282_661_390),
 }
 """What is known of each row. No member was published as it is here."""
