@@ -340,7 +340,10 @@ class Signals:
 
     @property
     def schema(self) -> Schema:
-        return Schema(modality=Modality.SIGNAL, channels=2, classes=("a", "b"), rate=self.rate)
+        channels = next(len(each) for each in self.signals if each is not None)
+        return Schema(
+            modality=Modality.SIGNAL, channels=channels, classes=("a", "b"), rate=self.rate
+        )
 
     @property
     def table(self) -> Table:

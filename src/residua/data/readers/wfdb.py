@@ -76,8 +76,7 @@ def open_wfdb(
         after: Seconds from the beat on; what lies behind the record's end is NaN.
         annotator: Ending of the annotation files.
         channels: Names of the channels to take; by default those that all records have.
-        position: One more channel, the last, counts the seconds from the beat; see
-            `residua.data.recordings.with_position`.
+        position: Add `residua.data.recordings.with_position` as the last channel.
         strict: A record that cannot be used is an error; otherwise it is left out and told.
 
     Raises:
