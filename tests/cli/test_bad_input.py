@@ -175,8 +175,8 @@ BAD_DATA: dict[str, tuple[Callable[[Path], Path], str]] = {
     "one class": (lambda f: with_classes(f, cat=2), "only one class|expected at least two|cat"),
     "class only in test": (class_only_in_test, "'fox' of split test|expected one of cat, dog"),
     "no label column": (lambda f: table(f, "path,split\ncat/0.jpg,train\n"), "column label|path,"),
-    "no columns": (lambda f: table(f, ""), "column path and label|expected path,label|empty"),
-    "no rows": (lambda f: table(f, "path,label\n"), "names no pictures|table.csv"),
+    "no columns": (lambda f: table(f, ""), "empty|expected path,label"),
+    "no rows": (lambda f: table(f, "path,label\n"), "names no files|table.csv"),
     "path twice": (
         lambda f: table(f, "path,label\ncat/0.jpg,cat\ncat/0.jpg,dog\n"),
         "'cat/0.jpg' comes twice|lines 2 and 3",
@@ -650,7 +650,7 @@ def test_report_without_what_it_can_do_without(capsys: Capture, copy: Path, name
     (copy / name).write_bytes(b"junk")
     _, err = succeeds(capsys, "report", copy)
     assert "Traceback" not in err
-    assert ("no pictures" in err) == (name != "metrics.jsonl")
+    assert ("no samples" in err) == (name != "metrics.jsonl")
     assert (copy / "report" / "report.html").is_file()
 
 

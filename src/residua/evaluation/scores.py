@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import cattrs
 
@@ -198,12 +198,15 @@ stands for all; `to_json`, and `short` for a summary."""
 _KINDS = {kind.task: kind for kind in (MultilabelScores, RegressionScores, SequenceScores)}
 
 
-def scores_from_json(value: dict[str, Any]) -> Scores:
+def scores_from_json(value: Any) -> Scores:
     """The inverse of ``to_json`` of any scores.
 
     Raises:
         FormatError: These are no scores.
     """
+    if not isinstance(value, dict):
+        raise FormatError("these are not the scores of an evaluation", received=type(value))
+    value = cast("dict[str, Any]", value)
     task = value.get("task", Task.CLASSIFICATION.value)
     if task == Task.CLASSIFICATION.value:
         return Evaluation.from_json(value)

@@ -76,7 +76,10 @@ def find_table_columns(path: Path) -> TableColumns:
     """
     texts = _first_lines(path)
     if not texts:
-        raise FormatError("the file is empty", expected="a table of series or texts", where=path)
+        expected = "path,label[,split,group] in the first line, or a table of series or texts"
+        raise FormatError("the file is empty", expected=expected, where=path)
+    if any("\0" in line for line in texts):
+        raise FormatError("this is not a CSV file in UTF-8", received="a NUL byte", where=path)
     delimiter = "\t" if "\t" in texts[0] else max(",;", key=texts[0].count)
     rows = [cells for line in texts if (cells := _cells(line, delimiter))]
     if not rows or len(rows[0]) < 2:
