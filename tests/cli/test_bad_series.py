@@ -432,7 +432,7 @@ def test_predict_answers_the_good_and_names_the_bad(capsys: Capture, runs, tmp_p
     assert [answer["path"].rpartition(":")[2] for answer in good] == ["6", "7", "13"]
     bad = {answer["path"]: answer["error"] for answer in answers if answer["error"]}
     for number in (8, 9, 10, 11, 12, 14):
-        assert f"{file}#new.ts:{number}" in bad
+        assert f"{file}:{number}" in bad
     assert "the file is empty" in bad[str(tmp_path / "empty.ts")]
     assert str(gone) in bad
     assert len(answers) == len(lines) + 2

@@ -5,11 +5,13 @@ import json
 import shutil
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from tests.networks.server import local_hub, timm_config
 
 from residua.api import train
+from residua.checkpoint import load
 from residua.cli.main import run_command
 from residua.data.config import DataConfig
 from residua.data.open import open_dataset
@@ -224,3 +226,25 @@ def test_export_weights(hub, pictures, tmp_path, capsys):
     ):
         assert run_command(["export-weights", str(first), *map(str, arguments)]) == 2
         assert words in capsys.readouterr().err
+
+
+def test_a_run_on_signals_prepares_them_as_the_one_it_starts_from(tmp_path, monkeypatch):
+    """Mean and deviation are those of the first run's data; the second one's are others."""
+    monkeypatch.setenv("RESIDUA_CACHE", str(tmp_path / "cache"))
+    for name, level in (("first", 0.0), ("second", 50.0)):
+        signals = np.random.default_rng(0).normal(level, 1 + level, (24, 2, 40)).astype("f4")
+        np.savez(tmp_path / f"{name}.npz", X=signals, y=np.arange(24) % 2)
+    first, second, other = (tmp_path / f"run{i}" for i in range(3))
+    common = [*FAST, "--network", "resnet20", "--test-fraction", "0", "--quiet"]
+    start = [*common, "--start", str(first)]
+    runs = (
+        (first, "first", common),
+        (second, "second", start),
+        (other, "second", [*start, "--standardise", "sample"]),
+    )
+    for folder, name, options in runs:
+        assert run_command(["train", f"{tmp_path / name}.npz", "--run", str(folder), *options]) == 0
+    prepared = [load(folder / "checkpoints" / "final").preprocess for folder, _, _ in runs]
+    assert prepared[0].standardise == "train"
+    assert prepared[1] == prepared[0]
+    assert prepared[2].standardise == "sample"

@@ -130,11 +130,11 @@ def _series_in(path: str) -> Iterator[_Named]:
         yield path, partial(_raise, _no_series(path) or error)
         return
     for row, key in enumerate(reader.table.keys):
-        yield f"{path}#{key}", partial(reader.read, row)
+        yield _row_name(path, key), partial(reader.read, row)
     for problem in reader.problems:
         if problem.reason.startswith(_LEFT_OUT):
             error = UnreadableSampleError(problem.reason.removeprefix(_LEFT_OUT))
-            yield f"{path}#{problem.key}", partial(_raise, error)
+            yield _row_name(path, problem.key), partial(_raise, error)
 
 
 def _no_series(path: str) -> DataError | None:
@@ -146,6 +146,12 @@ def _no_series(path: str) -> DataError | None:
                 "not a file of series", expected="signals", received=kind.noun, where=path
             )
     return None
+
+
+def _row_name(path: str, key: str) -> str:
+    """``new.ts:23`` or ``new.csv#id``; keys of single files begin with the file's name."""
+    file = Path(path).name
+    return path + key.removeprefix(file) if key.startswith(file) else f"{path}#{key}"
 
 
 def _raise(error: DataError) -> Raw:

@@ -36,12 +36,19 @@ from residua.networks.catalog import Spec, build, get_spec
 from residua.networks.initialise import initialise_xavier
 from residua.networks.network import Network
 from residua.networks.pretrained.card import Origin
-from residua.networks.weights import Weights, WeightsCard, load_opened
+from residua.networks.weights import WeightsCard, load_opened
 from residua.recipes.recipe import Recipe
 from residua.run.expressible import expressible
 from residua.run.resolve import resolve
 from residua.run.spec import sound_rank, spec_for
-from residua.run.start import describe_start, keeps_classifier, open_start, preprocess_for
+from residua.run.start import (
+    Start,
+    describe_start,
+    keeps_classifier,
+    open_start,
+    preprocess_for,
+    series_preprocess_for,
+)
 from residua.run.task import for_task, with_units
 from residua.run.terminal import Terminal
 from residua.training.config import TrainingConfig
@@ -72,7 +79,7 @@ class Session:
     preprocess: Preprocess
     ranks: Ranks
     terminal: Terminal
-    start: Weights | None = None
+    start: Start | None = None
     origin: tuple[Origin, ...] = ()
 
     @staticmethod
@@ -219,7 +226,7 @@ class Session:
         if self.start is not None:
             card = self.start.card
             keep = keeps_classifier(card, self.schema.classes)
-            loaded = load_opened(network, self.start, adapt=True, keep_classifier=keep)
+            loaded = load_opened(network, self.start.weights, adapt=True, keep_classifier=keep)
             self.terminal.say(f"start    {describe_start(card, self.preprocess, loaded)}")
         network.use_checkpointing(config.recompute)
         return self.on_device(network)
@@ -336,7 +343,7 @@ class Session:
         )
 
 
-def _opened_start(recipe: Recipe, terminal: Terminal) -> Weights | None:
+def _opened_start(recipe: Recipe, terminal: Terminal) -> Start | None:
     config = recipe.network
     if config.start is None:
         return None
@@ -353,13 +360,17 @@ def _for_network(recipe: Recipe, card: WeightsCard) -> Recipe:
 
 
 def _preprocess(
-    recipe: Recipe, dataset: Dataset, start: Weights | None, resumed: Checkpoint | None
+    recipe: Recipe, dataset: Dataset, start: Start | None, resumed: Checkpoint | None
 ) -> Preprocess:
     """That of the checkpoint, of the weights, or of the data."""
     if resumed is not None:
         return resumed.preprocess
-    found = None if start is None else preprocess_for(start.card, dataset, recipe.data)
     rank = sound_rank(recipe.network.network)
+    found: Preprocess | None = None
+    if start is not None:
+        found = preprocess_for(start.card, dataset, recipe.data) or series_preprocess_for(
+            start, dataset, recipe.series, rank=rank
+        )
     return found or choose_preprocess(dataset, recipe.data, recipe.series, sound_rank=rank)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
@@ -10,10 +11,12 @@ from residua import checkpoint as checkpoints
 from residua.batch import Modality
 from residua.checkpoint import Checkpoint
 from residua.data.choose_image import SMALL
-from residua.data.config import DataConfig
+from residua.data.config import DataConfig, SeriesConfig
 from residua.data.dataset import Dataset
 from residua.data.image_preprocess import ImagePreprocess, Interpolation
-from residua.data.preprocess import Preprocess
+from residua.data.preprocess import Preprocess, SeriesPreprocess
+from residua.data.signal_preprocess import SignalPreprocess
+from residua.data.sound_preprocess import SoundPreprocess
 from residua.errors import CheckpointError
 from residua.networks.catalog import SPECS
 from residua.networks.pretrained.card import Inputs
@@ -56,7 +59,19 @@ def open_checkpoint(path: Path, *, warn: Warn) -> Checkpoint:
     return checkpoints.load(path)
 
 
-def open_start(start: str, *, network: str | None, warn: Warn) -> Weights:
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Start:
+    """Weights to start from and, in a checkpoint of ours, what its samples went through."""
+
+    weights: Weights
+    preprocess: Preprocess | None = None
+
+    @property
+    def card(self) -> WeightsCard:
+        return self.weights.card
+
+
+def open_start(start: str, *, network: str | None, warn: Warn) -> Start:
     """Finds the weights to start from, and what is known about them.
 
     Args:
@@ -74,8 +89,9 @@ def open_start(start: str, *, network: str | None, warn: Warn) -> Weights:
     ours = (folder / "checkpoint.json").is_file() or (folder / "recipe.json").is_file()
     if folder.is_dir() and (ours or not described):
         found = open_checkpoint(folder, warn=warn)
-        return Weights(card=card_of(found, source=start), read=lambda: found.weights)
-    return open_weights(start, network=network or SPECS)
+        weights = Weights(card=card_of(found, source=start), read=lambda: found.weights)
+        return Start(weights=weights, preprocess=found.preprocess)
+    return Start(weights=open_weights(start, network=network or SPECS))
 
 
 def card_of(found: Checkpoint, *, source: str) -> WeightsCard:
@@ -100,6 +116,31 @@ def _inputs_of(preprocess: Preprocess) -> Inputs | None:
         mean=preprocess.mean,
         std=preprocess.std,
     )
+
+
+def series_preprocess_for(
+    start: Start, dataset: Dataset, config: SeriesConfig, *, rank: int
+) -> SeriesPreprocess | None:
+    """That of the checkpoint, resampling from the rate of this data; None where its samples were of
+    another kind, or the user asks for something else.
+
+    Args:
+        start: What the run starts from.
+        dataset: What it learns from.
+        config: What the user asks for.
+        rank: Of sound, as the network takes it.
+    """
+    found, schema = start.preprocess, dataset.schema
+    if found is None or isinstance(found, ImagePreprocess) or config != SeriesConfig():
+        return None
+    if found.modality is not schema.modality:
+        return None
+    if isinstance(found, SoundPreprocess):
+        return found if found.rank == rank else None
+    if isinstance(found, SignalPreprocess):
+        fits = found.channels == schema.channels
+        return replace(found, source_rate=schema.rate) if fits else None
+    return found
 
 
 def preprocess_for(
