@@ -5,6 +5,7 @@ Legend: n samples, c channels, t steps, h height, w width, k classes.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
@@ -32,8 +33,9 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
 
     classes_: npt.NDArray[Any]
 
+    @abstractmethod
     def _channels(self, samples: Sequence[Held]) -> int:
-        raise NotImplementedError
+        """Channels that all of the samples have."""
 
     def _dataset(self, samples: Sequence[Held], y: Any, seed: int) -> Dataset:
         self.classes_, labels = read_classes(y)
