@@ -28,7 +28,9 @@ def test_agrees_with_a_general_minimiser(scale):
     logits, labels = overconfident(scale)
 
     def loss(log_t: float) -> float:
-        return log_loss(logits.astype(np.float64) / np.exp(log_t), labels)
+        scaled = logits.astype(np.float64) / np.exp(log_t)
+        anything = np.mean([log_loss(scaled, np.full_like(labels, k)) for k in range(5)])
+        return log_loss(scaled, labels) * len(labels) + anything
 
     best = minimize_scalar(loss, bounds=(-3, 3), method="bounded", options={"xatol": 1e-10})
     assert fit_temperature(logits, labels) == pytest.approx(np.exp(best.x), rel=1e-5)
@@ -42,9 +44,18 @@ def test_newton_leaves_its_start_even_when_that_is_flat():
 
 def test_bounds_hold_where_no_minimum_exists():
     right = np.eye(3, dtype=np.float32)
-    assert fit_temperature(right, np.arange(3)) == calibration.LOWEST
+    assert fit_temperature(right * 1e-3, np.arange(3)) == calibration.LOWEST
     assert fit_temperature(right, (np.arange(3) + 1) % 3) == calibration.HIGHEST
     assert fit_temperature(np.zeros((3, 3), np.float32), np.arange(3)) == calibration.HIGHEST
+
+
+@pytest.mark.parametrize("n", [1, 2, 30, 1000])
+def test_a_few_right_answers_make_no_certainty(n):
+    """One more sample of any label: n samples of two classes are right with (n + 1/2) / (n + 1)."""
+    labels = np.arange(n) % 2
+    logits = np.where(np.arange(2) == labels[:, None], 4.0, -4.0).astype(np.float32)
+    confidence = 1 / (1 + np.exp(-8 / fit_temperature(logits, labels)))
+    assert confidence == pytest.approx((n + 0.5) / (n + 1), rel=1e-6)
 
 
 def test_unlabelled_samples_are_left_out():

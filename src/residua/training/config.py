@@ -76,7 +76,7 @@ class ScheduleConfig:
     gamma: float = 0.1
     """Factor of step and plateau."""
     patience: int = 5
-    """Epochs without a better validation loss before plateau lowers the rate."""
+    """Validations without a better loss before plateau lowers the rate."""
 
     def check(self) -> None:
         """Raises `UsageError` for the first value that is out of its range."""
@@ -94,7 +94,8 @@ class TrainingConfig:
     """The loop."""
 
     epochs: int = 30
-    """Passes over the training data."""
+    """Passes over the training data. Of passes of fewer than 20 updates several are validated and
+    recorded at once, where 100 records of the run remain."""
     updates: int | None = None
     """Make at least so many updates: as many whole passes as that takes, whatever epochs says."""
     batch_size: int = 128
@@ -120,7 +121,7 @@ class TrainingConfig:
     sync_batchnorm: bool = False
     """Batch statistics over all ranks instead of each rank's own."""
     checkpoint_minutes: float = 10.0
-    """Minutes between checkpoints inside an epoch; each epoch ends with one anyway."""
+    """Minutes between checkpoints inside an epoch; each validation is followed by one anyway."""
     tensorboard: bool = False
     """Write TensorBoard events too (needs the extra tensorboard)."""
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)

@@ -48,10 +48,13 @@ Save = Callable[["Trainer"], None]
 _MEASURED = 512
 """Samples that measure the statistics of an average's batch normalisation; more change little."""
 
+_ROUND, _ROUNDS = 20, 100
+"""Updates between validations, where that leaves so many validations of a run."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Position:
-    """Where a run stands: updates in all, the epoch, updates and seconds spent in it."""
+    """Where a run stands: updates in all, the epoch, updates in it, seconds since the last record."""
 
     step: int = 0
     epoch: int = 0
@@ -115,9 +118,11 @@ class Trainer:
         )
         while self.position.epoch < self.config.epochs and not self._is_stale():
             self._train_epoch(wrapped, save, observer, stop)
-            scores = self._validate(validate)
-            self._end_epoch(scores, observer)
-            save(self)
+            if self._ends_round():
+                self._end_round(self._validate(validate), observer)
+                save(self)
+            else:
+                self._end_epoch()
             self._obey(stop)
 
     def _train_epoch(
@@ -209,9 +214,23 @@ class Trainer:
             run = partial(self._output, self.method)
             measure_statistics(network, norms, batches, run, self.ranks.total)
 
-    def _end_epoch(self, scores: Scores | None, observer: Observer) -> None:
+    def _ends_round(self) -> bool:
+        """Epochs of a few updates, hundreds of them, are validated and recorded several at once."""
+        done = self.position.epoch + 1
+        return done % self._round == 0 or done == self.config.epochs
+
+    @property
+    def _round(self) -> int:
+        """Epochs from one validation to the next."""
+        epochs = ceil(_ROUND / self.loader.steps_per_epoch)
+        return min(epochs, ceil(self.config.epochs / _ROUNDS))
+
+    def _end_epoch(self) -> None:
+        self.position = replace(self.position, epoch=self.position.epoch + 1, step_in_epoch=0)
+
+    def _end_round(self, scores: Scores | None, observer: Observer) -> None:
         if scores is not None:
-            self.best = self.best.after(self.position.step, scores)
+            self.best = self.best.after(self.position.step, scores, epochs=self._round)
             self.schedule.on_validation(scores.loss)
         train = self.meter.scores(self.ranks.total(self.meter.sums.clone()))
         seconds = self.position.seconds
@@ -228,7 +247,8 @@ class Trainer:
             )
         )
         self.meter.reset()
-        self.position = Position(step=self.position.step, epoch=self.position.epoch + 1)
+        self._end_epoch()
+        self.position = replace(self.position, seconds=0.0)
 
     def _is_stale(self) -> bool:
         patience = self.config.early_stopping

@@ -118,7 +118,7 @@ class Schedule:
         return factor
 
     def on_validation(self, loss: float) -> None:
-        """Tells the validation loss, once an epoch; only plateau listens.
+        """Tells the validation loss, once it is known; only plateau listens.
 
         After ``patience`` losses in a row that are not below the best one the rate is multiplied by
         ``gamma``, and never falls below ``final_lr``. A loss that is not a number is not better.

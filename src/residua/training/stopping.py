@@ -52,13 +52,14 @@ class Best:
     scores: Scores | None = None
     stale: int = 0
 
-    def after(self, step: int, scores: Scores) -> Best:
-        """The best once ``scores`` are known too: by score, then by loss."""
+    def after(self, step: int, scores: Scores, *, epochs: int = 1) -> Best:
+        """The best once ``scores`` are known too, ``epochs`` after those before: by score, then by
+        loss."""
         old = self.scores
         better = old is None or _merit(scores) > _merit(old)
         if better:
             return Best(step=step, scores=scores)
-        return Best(step=self.step, scores=old, stale=self.stale + 1)
+        return Best(step=self.step, scores=old, stale=self.stale + epochs)
 
 
 def _merit(scores: Scores) -> tuple[float, float]:
