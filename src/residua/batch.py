@@ -33,6 +33,8 @@ class Split(StrEnum):
     TRAIN = "train"
     VALIDATION = "validation"
     TEST = "test"
+    UNLABELLED = "unlabelled"
+    """To learn from without labels; what labels there are, nobody who trains can see."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,6 +116,8 @@ class Batch:
         lengths: int64 ``[b]`` valid steps along the last axis; what lies behind them is padding, of
             any value. None where all are full.
         target_lengths: int64 ``[b]`` tokens of each target, for CTC.
+        unlabelled: Samples to learn from without labels beside these (their targets are -1), for
+            semi-supervised methods.
         repeats: int64 ``[b]`` how often the sample came before in this epoch (balanced sampling,
             repeated augmentation), so that each time draws differently; None where all are 0.
     """
@@ -125,6 +129,7 @@ class Batch:
     lengths: torch.Tensor | None = None
     repeats: torch.Tensor | None = None
     target_lengths: torch.Tensor | None = None
+    unlabelled: Batch | None = None
 
     def __len__(self) -> int:
         return self.inputs.shape[0]
@@ -144,4 +149,5 @@ class Batch:
             lengths=move(self.lengths),
             repeats=move(self.repeats),
             target_lengths=move(self.target_lengths),
+            unlabelled=None if self.unlabelled is None else self.unlabelled.to(device),
         )

@@ -10,7 +10,7 @@ It runs in int64 tensors on any device, with the same bits on all of them.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import torch
@@ -72,6 +72,12 @@ class Draws:
     seed: int
     epoch: int
     ids: Tensor
+
+    def view(self, number: int) -> Draws:
+        """What another view of the same samples draws, independently; number 0 is this one."""
+        if number == 0:
+            return self
+        return replace(self, ids=mix64(self.ids ^ _signed(derive_seed(number, _stream("view")))))
 
     def bits(self, stream: str, *shape: int) -> Tensor:
         """Uniform int64 ``[b, *shape]``."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Annotated
+from typing import Annotated, Self
 
 import tyro
 from tyro.conf import arg
@@ -35,6 +35,10 @@ class FindLr:
     json: bool = False
     """Print rates, losses and suggestion as JSON."""
     config: Annotated[Recipe, arg(name="")] = field(default_factory=Recipe)
+
+    @classmethod
+    def of(cls, name: str, base: Recipe) -> Self:
+        return cls(data=tyro.MISSING, recipe=name, config=base)
 
     def run(self) -> int:
         from residua.run.range_test import suggest_learning_rate

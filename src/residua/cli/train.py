@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Protocol, TypeVar
+from typing import Annotated, Protocol, Self, TypeVar
 
 import tyro
 from tyro.conf import arg
@@ -18,12 +18,15 @@ from residua.recipes.recipe import Recipe
 
 
 class TakesRecipe(Protocol):
-    """A verb that trains: made from data, the name of a recipe, and the recipe."""
+    """A verb that trains: options whose defaults a recipe gives."""
 
     @property
     def data(self) -> str: ...
 
-    def __init__(self, *, data: str, recipe: str, config: Recipe) -> None: ...
+    @classmethod
+    def of(cls, name: str, base: Recipe) -> Self:
+        """The verb with the values of the recipe ``base``, called ``name``; data is missing."""
+        ...
 
 
 T = TypeVar("T", bound=TakesRecipe)
@@ -55,6 +58,10 @@ class Train:
     """Print summary.json on standard output, messages on standard error."""
     config: Annotated[Recipe, arg(name="")] = field(default_factory=Recipe)
 
+    @classmethod
+    def of(cls, name: str, base: Recipe) -> Self:
+        return cls(data=tyro.MISSING, recipe=name, config=base)
+
     def run(self) -> int:
         from residua.run.store import load_summary
         from residua.run.terminal import Terminal
@@ -78,7 +85,7 @@ def with_recipe_defaults(command: type[T], arguments: Sequence[str], *, verb: st
     name = _recipe_name(arguments)
 
     def parsed(base: Recipe) -> T:
-        default = command(data=tyro.MISSING, recipe=name, config=base)
+        default = command.of(name, base)
         return parse_arguments(command, arguments, verb=verb, default=default)
 
     if name != AUTO:

@@ -37,6 +37,14 @@ class DataConfig:
     limit: int | None = None
     """At most so many training samples of each class, for a quick trial; validation and test stay
     whole."""
+    labels_per_class: int | None = None
+    """Use the labels of so many training samples of each class; the others stay in the data without
+    labels, for --method and for pre-training. A larger number adds labels and takes none away."""
+    label_seed: int = 0
+    """Another seed chooses others to have labels."""
+    unlabelled: str | None = None
+    """More samples to learn from without labels: a folder (of any depth), or another data set whose
+    labels are not read."""
     validation_fraction: float = 0.1
     """Share of the training data that is held out where there is no official validation split."""
     test_fraction: float = 0.1
@@ -58,6 +66,8 @@ class DataConfig:
         self._require("size", min(sides) >= 1 and max(sides) <= _LARGEST, f"1 to {_LARGEST} pixels")
         self._require("channels", self.channels in (None, 1, 3), "1 (grey) or 3 (colour)")
         self._require("limit", self.limit is None or self.limit >= 1, ">= 1")
+        few = self.labels_per_class
+        self._require("labels_per_class", few is None or few >= 1, ">= 1")
         self._require("workers", (self.workers or 0) >= 0, ">= 0")
 
     def _require(self, name: str, holds: bool, expected: str) -> None:

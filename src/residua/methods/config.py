@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
+
+import tyro
 
 from residua.errors import UsageError
 
@@ -24,3 +26,74 @@ class SupervisedConfig:
             raise UsageError(
                 "wrong label_smoothing", expected="in [0, 1)", received=self.label_smoothing
             )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SemiConfig:
+    """Learning from unlabelled samples beside labelled ones."""
+
+    semi: Annotated[
+        Literal["none", "fixmatch", "adamatch", "softmatch", "mean-teacher"],
+        tyro.conf.arg(name="method"),
+    ] = "none"
+    """none: labelled samples alone; fixmatch (Sohn et al., 2020), adamatch (Berthelot et al.,
+    2022), softmatch (Chen et al., 2023), mean-teacher (Tarvainen & Valpola, 2017): also what
+    --labels-per-class and --unlabelled leave without labels."""
+    unlabelled_ratio: int = 7
+    """Unlabelled samples of an update for each labelled one (mu)."""
+    unlabelled_weight: float = 1.0
+    """What the unlabelled loss counts beside the labelled one."""
+    threshold: float = 0.95
+    """Confidence from which a pseudo-label counts (fixmatch); relative to the mean confidence on
+    labelled samples (adamatch)."""
+
+    @property
+    def active(self) -> bool:
+        return self.semi != "none"
+
+    def check(self) -> None:
+        """Raises `UsageError` for the first value that is out of its range."""
+        for name, holds, expected in (
+            ("unlabelled_ratio", self.unlabelled_ratio >= 1, ">= 1"),
+            ("unlabelled_weight", self.unlabelled_weight >= 0, ">= 0"),
+            ("threshold", 0 <= self.threshold <= 1, "in [0, 1]"),
+        ):
+            if not holds:
+                raise UsageError(f"wrong {name}", expected=expected, received=getattr(self, name))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PretrainConfig:
+    """Learning from samples alone, before there are labels."""
+
+    pretrain: Annotated[
+        Literal["none", "simclr", "byol", "vicreg"], tyro.conf.arg(name="method")
+    ] = "none"
+    """simclr (Chen et al., 2020), byol (Grill et al., 2020), vicreg (Bardes et al., 2022)."""
+    projection: tuple[int, int] | None = None
+    """Width of the projector's hidden layers, and of what it gives; by default 512 128 (simclr),
+    1024 256 (byol), 2048 2048 (vicreg)."""
+    temperature: float = 0.5
+    """Of simclr's similarities."""
+    decoupled: bool = False
+    """Leave the positive pair out of simclr's denominator (Yeh et al., "Decoupled Contrastive
+    Learning", 2022), which suits small batches."""
+    teacher_decay: float = 0.99
+    """Of byol's teacher at the start; it rises to 1 along a cosine."""
+    variance_weight: float = 25.0
+    """Of vicreg's variance term; its invariance term counts as much, its covariance term 1."""
+
+    @property
+    def active(self) -> bool:
+        return self.pretrain != "none"
+
+    def check(self) -> None:
+        """Raises `UsageError` for the first value that is out of its range."""
+        for name, holds, expected in (
+            ("projection", min(self.projection or (1,)) >= 1, ">= 1"),
+            ("temperature", self.temperature > 0, "> 0"),
+            ("teacher_decay", 0 <= self.teacher_decay < 1, "in [0, 1)"),
+            ("variance_weight", self.variance_weight >= 0, ">= 0"),
+        ):
+            if not holds:
+                raise UsageError(f"wrong {name}", expected=expected, received=getattr(self, name))

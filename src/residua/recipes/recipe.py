@@ -9,9 +9,10 @@ import json
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Annotated, Any, Literal, cast
 
 import cattrs
+import tyro
 from cattrs.v import format_exception
 
 from residua.augment.config import AugmentConfig
@@ -20,7 +21,7 @@ from residua.augment.sound_config import SoundAugmentConfig
 from residua.data.config import DataConfig, SeriesConfig
 from residua.errors import FormatError, UsageError
 from residua.files import write_atomically
-from residua.methods.config import SupervisedConfig
+from residua.methods.config import PretrainConfig, SemiConfig, SupervisedConfig
 from residua.training.config import TrainingConfig
 
 
@@ -64,6 +65,11 @@ class Recipe:
     signal: SignalAugmentConfig = field(default_factory=SignalAugmentConfig)
     sound: SoundAugmentConfig = field(default_factory=SoundAugmentConfig)
     method: SupervisedConfig = field(default_factory=SupervisedConfig)
+    semi: SemiConfig = field(default_factory=SemiConfig)
+    pretrain: Annotated[PretrainConfig, tyro.conf.Fixed, tyro.conf.Suppress] = field(
+        default_factory=PretrainConfig
+    )
+    """Has a verb of its own, `residua pretrain`."""
     training: TrainingConfig = field(default_factory=TrainingConfig)
 
     def check(self) -> None:
@@ -74,6 +80,8 @@ class Recipe:
         self.data.check()
         self.series.check()
         self.method.check()
+        self.semi.check()
+        self.pretrain.check()
         self.training.check()
 
     def changes(self, other: Recipe) -> dict[str, tuple[Any, Any]]:

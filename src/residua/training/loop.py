@@ -86,7 +86,7 @@ class Trainer:
         self.ranks = ranks
         self.loader = loader
         self.method = method
-        self.optimizer = make_optimizer(method.network, config.optimizer)
+        self.optimizer = make_optimizer(method.network, config.optimizer, heads=method)
         self.schedule = Schedule(config.schedule, loader.steps_per_epoch, config.epochs)
         self.ema = EMA(method.network, config.ema) if config.ema else None
         self.arithmetic = choose_arithmetic(config.precision, ranks.device)
@@ -158,9 +158,11 @@ class Trainer:
             self._seed_dropout(number)
             with self._syncing(wrapped, number + 1 == len(step.parts)):
                 output = self._output(wrapped, batch)
-                loss = output.losses.sum() * (self.ranks.world / step.total)
+                loss = output.total * (self.ranks.world / step.total)
                 self.scaler.scale(loss).backward()
             self.guard.watch(output.losses, batch.ids)
+            if output.extra is not None and batch.unlabelled is not None:
+                self.guard.watch(output.extra, batch.unlabelled.ids)
             self.meter.add(output.losses, output.correct)
         self.scaler.unscale_(self.optimizer)
         norm = clip_gradients(self.method.parameters(), self.config.optimizer.clip)
@@ -170,6 +172,8 @@ class Trainer:
         self.optimizer.zero_grad(set_to_none=True)
         if self.ema is not None:
             self.ema.update(self.method.network, self.position.step)
+        updates = self.config.epochs * self.loader.steps_per_epoch
+        self.method.after_update(done=(self.position.step + 1) / updates)
 
     # ---- its parts ------------------------------------------------------------------------------
 
@@ -244,6 +248,7 @@ class Trainer:
                 seconds=seconds,
                 samples_per_second=train.n / max(seconds, 1e-9),
                 peak_memory_bytes=peak_memory(self.ranks.device),
+                measures=self.method.measures(self.ranks.total),
             )
         )
         self.meter.reset()
@@ -276,6 +281,7 @@ class Trainer:
         tensors, scalars = optimizer_state(self.optimizer)
         named = {f"optimizer.{name}": tensor for name, tensor in tensors.items()}
         named["meter.sums"] = self.meter.sums
+        named |= {f"method.{name}": tensor for name, tensor in self._beside_network().items()}
         if self.ema is not None:
             raw = self.method.network.state_dict()
             named |= {f"network.{name}": tensor for name, tensor in raw.items()}
@@ -287,6 +293,11 @@ class Trainer:
             "scaler": self.scaler.state_dict(),
         }
         return TrainingState(tensors=named, values=values)
+
+    def _beside_network(self) -> dict[str, Tensor]:
+        """Heads, teachers and running sums of the method."""
+        state = self.method.state_dict()
+        return {name: value for name, value in state.items() if not name.startswith("network.")}
 
     def restore(self, weights: dict[str, Tensor], state: TrainingState) -> None:
         """Takes up what `weights` and `state` gave."""
@@ -302,6 +313,7 @@ class Trainer:
         network.load_state_dict(weights if self.ema is None else under("network."))
         if self.ema is not None:
             self.ema.load_state_dict(weights)
+        self.method.load_state_dict(under("method."), strict=False)  # the network is loaded
         load_optimizer_state(self.optimizer, under("optimizer."), values["optimizer"])
         self.schedule.load(values["schedule"])
         if self.scaler.is_enabled():

@@ -15,13 +15,21 @@ from residua.training.config import OptimizerConfig
 from residua.training.lamb import Lamb
 
 
-def parameter_groups(network: Network, config: OptimizerConfig) -> list[dict[str, Any]]:
+def parameter_groups(
+    network: Network, config: OptimizerConfig, *, heads: nn.Module | None = None
+) -> list[dict[str, Any]]:
     """Groups for `torch.optim`: parameters that share a learning rate and a weight decay.
 
     Weights decay; norms and biases (everything with at most one dimension) only with
     ``decay_norms``. With ``layer_decay`` below 1 each stage of the network learns at that share of
     the next deeper one's rate, the head at the full one (Clark et al., "ELECTRA", 2020, section
-    3), and so do auxiliary classifiers. Frozen parameters (``requires_grad`` false) are left out.
+    3), and so do auxiliary classifiers and ``heads``. Frozen parameters (``requires_grad`` false)
+    are left out.
+
+    Args:
+        network: All of it.
+        config: Rates and decay.
+        heads: What else learns: a module that has ``network`` in it.
 
     Returns:
         A dict a group with ``params`` (name and tensor), ``lr``, ``base_lr`` (what schedules
@@ -32,7 +40,10 @@ def parameter_groups(network: Network, config: OptimizerConfig) -> list[dict[str
     """
     scales = _learning_rate_scales(network, config.layer_decay)
     members: dict[tuple[float, bool], list[tuple[str, nn.Parameter]]] = {}
-    for name, parameter in network.named_parameters():
+    learning = {parameter: name for name, parameter in network.named_parameters()}
+    if heads is not None:
+        learning |= {p: name for name, p in heads.named_parameters() if p not in learning}
+    for parameter, name in learning.items():
         if parameter.requires_grad:
             key = (scales.get(parameter, 1.0), parameter.ndim > 1)
             members.setdefault(key, []).append((name, parameter))
@@ -68,8 +79,11 @@ def _learning_rate_scales(network: Network, layer_decay: float) -> dict[nn.Param
     return scales
 
 
-def make_optimizer(network: Network, config: OptimizerConfig) -> Optimizer:
-    """The optimizer of ``network``'s trainable parameters, with its state already allocated.
+def make_optimizer(
+    network: Network, config: OptimizerConfig, *, heads: nn.Module | None = None
+) -> Optimizer:
+    """The optimizer of all trainable parameters of ``network``, and of ``heads`` (see
+    `parameter_groups`), with its state already allocated.
 
     SGD and AdamW are torch's fused ones: a single pass over memory, and they skip the update by
     themselves where ``optimizer.found_inf`` is 1 (see `residua.training.guard`). Call it once the
@@ -79,7 +93,7 @@ def make_optimizer(network: Network, config: OptimizerConfig) -> Optimizer:
         UsageError: A value out of its range, or nothing to train.
     """
     config.check()
-    groups = parameter_groups(network, config)
+    groups = parameter_groups(network, config, heads=heads)
     betas = (config.momentum, config.beta2)
     optimizer: Optimizer
     match config.optimizer:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ class EpochRecord:
         seconds: In training steps, without validation.
         samples_per_second: Of the training steps, over all ranks.
         peak_memory_bytes: Of the device's memory on a GPU, of the process on a CPU.
+        measures: What else the method watches, by name.
     """
 
     epoch: int
@@ -39,6 +40,7 @@ class EpochRecord:
     seconds: float
     samples_per_second: float
     peak_memory_bytes: int
+    measures: dict[str, float] = field(default_factory=dict[str, float])
 
     def to_json(self) -> dict[str, Any]:
         """What `json.dumps` takes."""

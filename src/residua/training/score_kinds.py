@@ -30,6 +30,8 @@ SCORE_KINDS = {
     "label_accuracy": ScoreKind(short="labels", title="labels right", percent=False),
     "auc": ScoreKind(short="AUC", title="ROC AUC", percent=False),
     "r2": ScoreKind(short="R2", title="R2", percent=False),
+    "agreement": ScoreKind(short="views", title="views matched"),
+    "knn_accuracy": ScoreKind(short="kNN", title="kNN accuracy"),
     "token_accuracy": ScoreKind(short="tokens", title="1 - token error rate"),
 }
 """Every score by its name in metrics.jsonl; of each more is better."""
