@@ -34,7 +34,7 @@ def _slopes(logits: Floats, labels: Ints, b: float) -> tuple[float, float]:
 
 
 def fit_temperature(logits: Floats, labels: Ints) -> float:
-    """The divisor of the logits with the least loss on these samples and one unknown, in [0.05, 20].
+    """The divisor of the logits with the least loss on these and one unknown sample, in [0.05, 20].
 
     Newton's method on the slope, kept inside a shrinking bracket by bisection.
 

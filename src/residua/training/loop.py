@@ -54,7 +54,7 @@ _ROUND, _ROUNDS = 20, 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Position:
-    """Where a run stands: updates in all, the epoch, updates in it, seconds since the last record."""
+    """Where a run stands: updates in all, epoch, updates in it, seconds since the last record."""
 
     step: int = 0
     epoch: int = 0
