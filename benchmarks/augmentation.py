@@ -19,11 +19,15 @@ from residua.augment.config import AugmentConfig
 from residua.augment.draws import draws_for
 from residua.augment.image import ImageAugment
 from residua.batch import Batch
+from residua.recipes.views import ViewConfigs, contrastive_views, strong_views, weak_views
 
 TO_FLOAT = v2.ToDtype(torch.float32, scale=True)
 SMALL = [v2.RandomCrop(32, padding=4), v2.RandomHorizontalFlip()]
 LARGE = [v2.RandomResizedCrop(224, scale=(0.25, 1.0)), v2.RandomHorizontalFlip()]
 JITTER = (0.4, 0.4, 0.4, 0.1)
+SIMCLR = contrastive_views("simclr", small=True)[0].augment
+GREY = contrastive_views("simclr", small=True, channels=1)[0].augment
+STRONG = strong_views(weak_views(ViewConfigs())).augment
 CASES: list[tuple[str, tuple[int, int, int, int], int, AugmentConfig, list[torch.nn.Module]]] = [
     (
         "shift, flip",
@@ -49,6 +53,40 @@ CASES: list[tuple[str, tuple[int, int, int, int], int, AugmentConfig, list[torch
     ),
     ("shift, flip, mixup", (128, 3, 32, 32), 32, AugmentConfig(mixup=0.2), []),
     ("shift, flip, mixup or cutmix", (128, 3, 32, 32), 32, AugmentConfig(mixup=0.2, cutmix=1), []),
+    (
+        "shift, flip, augmix",
+        (128, 3, 32, 32),
+        32,
+        AugmentConfig(policy="augmix"),
+        [*SMALL, v2.AugMix(all_ops=False), TO_FLOAT],
+    ),
+    (
+        "a view of simclr",
+        (256, 3, 32, 32),
+        32,
+        SIMCLR,
+        [
+            v2.RandomResizedCrop(32, scale=(0.08, 1.0)),
+            v2.RandomHorizontalFlip(),
+            v2.RandomApply([v2.ColorJitter(*SIMCLR.jitter)], 0.8),
+            v2.RandomGrayscale(0.2),
+            TO_FLOAT,
+        ],
+    ),
+    (
+        "a view of simclr",
+        (256, 1, 28, 28),
+        28,
+        GREY,
+        [
+            v2.RandomResizedCrop(28, scale=(0.2, 1.0)),
+            v2.RandomHorizontalFlip(),
+            v2.RandomApply([v2.ColorJitter(*GREY.jitter)], 0.8),
+            TO_FLOAT,
+        ],
+    ),
+    ("a strong view of fixmatch", (256, 3, 32, 32), 32, STRONG, []),
+    ("a strong view of fixmatch", (256, 1, 28, 28), 28, STRONG, []),
     ("resized crop, flip", (32, 3, 256, 256), 224, AugmentConfig(), [*LARGE, TO_FLOAT]),
     (
         "resized crop, flip, trivial",

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from residua.augment import erasing, geometry, policies
+from residua.augment import erasing, geometry, policies, recolour
 from residua.augment.config import AugmentConfig
 from residua.augment.draws import draws_for
 from residua.augment.image import ImageAugment
@@ -22,6 +22,15 @@ UNMIXED = [
     {"crop": "none", "policy": "trivial"},
     {"crop": "resized", **EVERYTHING},
     {"crop": "pad", "erasing": 1.0, "erasing_fill": "zero"},
+    {"crop": "pad", "policy": "augmix", "square_cutout": 0.5},
+    {
+        "crop": "resized",
+        "jitter": (0.8, 0.8, 0.8, 0.2),
+        "jitter_probability": 0.8,
+        "grayscale": 0.2,
+        "blur": 0.5,
+        "solarize": 0.2,
+    },
 ]
 
 
@@ -168,6 +177,7 @@ def test_what_runs_off_the_processor_gives_the_same_views(monkeypatch, options) 
         with monkeypatch.context() as patch:
             patch.setattr(erasing, "apply_where", apply_to_all)
             patch.setattr(policies, "apply_where", apply_to_all)
+            patch.setattr(recolour, "apply_where", apply_to_all)
             patch.setattr(geometry, "resample_each", geometry.resample_by_matrices)
             received = view(batch, (24, 20), **{**options, **operation}).inputs
         # A level that rounds to its neighbour can cross a threshold of solarize or equalize.

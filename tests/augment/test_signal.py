@@ -28,6 +28,7 @@ EVERYTHING = {
     "cutout_width": 0.5,
 }
 EACH = [{"cutout_width": 0.5, name: value} for name, value in EVERYTHING.items()][:-1]
+EACH += [{"slice": 0.6, "slice_stretch": True}]
 
 
 def make_batch(lengths: list[int], c: int = 2, more: int = 0, padding: float = 0.0) -> Batch:
@@ -60,6 +61,20 @@ def view(batch: Batch, *, seed: int = 0, epoch: int = 0, mix: dict | None = None
         config=SignalAugmentConfig(**options), mixing=AugmentConfig(**(mix or {})), num_classes=4
     )
     return augment(batch, draws_for(batch, seed=seed, epoch=epoch))
+
+
+def test_a_stretched_window_has_the_length_of_the_whole() -> None:
+    batch = make_batch([20, 31, 4])
+    stretched = view(batch, slice=0.6, slice_stretch=True)
+    assert stretched.lengths is batch.lengths
+    window = view(batch, slice=0.6)
+    assert window.lengths is not None
+    for row, n in enumerate([20, 31, 4]):
+        part = valid(window, row)[None]
+        expected = torch.nn.functional.interpolate(part.double(), n, mode="linear")[0]
+        torch.testing.assert_close(valid(stretched, row).double(), expected, rtol=0, atol=1e-5)
+    full = replace(batch, lengths=None)
+    assert view(full, slice=0.6, slice_stretch=True).lengths is None
 
 
 def valid(batch: Batch, row: int) -> torch.Tensor:
@@ -96,7 +111,8 @@ def test_full_signals_need_no_lengths(options) -> None:
     without = view(replace(batch, lengths=None), **options)
     for row in range(6):
         assert torch.equal(valid(with_lengths, row), valid(without, row))
-    assert (without.lengths is None) == ("slice" not in options)
+    shortens = "slice" in options and "slice_stretch" not in options
+    assert (without.lengths is None) == (not shortens)
 
 
 @pytest.mark.parametrize("options", EACH, ids=str)

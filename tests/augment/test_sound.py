@@ -27,6 +27,7 @@ WAVES = [
     {"snr": (0.0, 20.0), "noise_colour": "pink", "speed": (0.5, 2.0), "sound_shift": 0.5},
 ]
 MASKS = [{}, {"time_masks": 5, "time_mask_width": 0.5}, {"frequency_masks": 3, "time_masks": 0}]
+MASKS += [{"time_crop": (0.6, 1.5), "frequency_crop": (0.6, 1.0)}]
 few = settings(max_examples=15, deadline=None)
 
 

@@ -369,7 +369,7 @@ def test_channels_are_converted(capsys: Capture, finished: Path, pictures: Path,
 @pytest.mark.parametrize(
     ("words", "arguments"),
     [
-        ("unknown verb 'trian'|Did you mean train?", ["trian", "DATA"]),
+        ("unknown verb 'trian'|Did you mean train", ["trian", "DATA"]),
         ("unknown verb '--data'|Known names", ["--data"]),
         ("unknown network 'resnet21'|resnet20", ["train", "DATA", "--network", "resnet21"]),
         ("unknown network 'resnt50'|resnet50", ["summary", "resnt50"]),

@@ -24,8 +24,8 @@ def test_networks_are_listed_in_full_by_default(capsys: pytest.CaptureFixture[st
 @pytest.mark.parametrize(
     ("arguments", "names"),
     [
-        (("networks", "wrn*"), ["wrn_16_8", "wrn_28_10", "wrn_40_4"]),
-        (("wrn",), ["wrn_16_8", "wrn_28_10", "wrn_40_4"]),
+        (("networks", "wrn*"), ["wrn_16_8", "wrn_28_2", "wrn_28_10", "wrn_40_4"]),
+        (("wrn",), ["wrn_16_8", "wrn_28_2", "wrn_28_10", "wrn_40_4"]),
         (("networks", "resnet1?"), ["resnet18"]),
         (("methods",), ["supervised"]),
         (("data", "digits"), ["digits"]),

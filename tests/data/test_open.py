@@ -62,7 +62,7 @@ def test_digits() -> None:
     dataset = open_dataset(DataConfig(path="digits"))
     assert sum(len(rows) for rows in dataset.assignment.values()) == 1797
     assert dataset.official == frozenset()
-    for split in Split:
+    for split in (Split.TRAIN, Split.VALIDATION, Split.TEST):
         classes = dataset.table.labels[dataset.rows(split)]
         assert len(np.unique(classes)) == 10
 

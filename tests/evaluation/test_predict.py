@@ -334,4 +334,4 @@ def test_endless_inputs_are_answered_with_bounded_read_ahead(network, preprocess
 def test_rows_of_ids_survive_ids_beyond_the_largest():
     table = make_table(3)
     with pytest.raises(LabelError):
-        predict._rows(table, np.array([np.iinfo(np.int64).max]))
+        predict.rows_of(table, np.array([np.iinfo(np.int64).max]))

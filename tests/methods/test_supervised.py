@@ -63,6 +63,21 @@ def test_mixed_targets_count_by_their_share() -> None:
     assert all(p.grad is not None for p in step.network.parameters())
 
 
+def test_each_class_can_be_a_question_of_its_own() -> None:
+    samples = batch()
+    softmax, sigmoid = method(mixup=1.0), method(mixup=1.0)
+    sigmoid.loss, sigmoid.bce_threshold = "bce", 0.3
+    draws = draws_for(samples, seed=0, epoch=0)
+    found = sigmoid(samples, draws)
+    views = sigmoid.views(samples, draws)
+    p = torch.sigmoid(sigmoid.network(views.inputs).double())
+    present = (views.targets > 0.3).double() * 0.9 + 0.1 / 3
+    each = -(present * p.log() + (1 - present) * (1 - p).log())
+    weights = (views.targets * torch.tensor([1.0, 2.0, 0.5])).sum(1)
+    torch.testing.assert_close(found.losses.double(), each.mean(1) * weights, rtol=1e-4, atol=1e-5)
+    assert found.correct.equal(softmax(samples, draws).correct)
+
+
 def test_pixels_stay_in_float32_under_autocast() -> None:
     step, samples = method(), batch()
     seen: list[torch.dtype] = []

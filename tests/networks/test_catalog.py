@@ -30,7 +30,7 @@ def test_listing_does_not_import_torch():
 
 def test_names_are_unique_and_match_patterns():
     assert len(SPECS) == sum(map(len, TABLES))
-    assert list_models("wrn*") == ["wrn_16_8", "wrn_28_10", "wrn_40_4"]
+    assert list_models("wrn*") == ["wrn_16_8", "wrn_28_2", "wrn_28_10", "wrn_40_4"]
     assert list_models("none*") == []
     assert "resnet50" in list_models()
 

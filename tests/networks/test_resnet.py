@@ -53,6 +53,8 @@ COUNTS = {  # at 1000 classes, those of CIFAR at 10
     "preact_resnet164": 1_703_258,
     "preact_resnet1001": 10_327_706,
     "wrn_16_8": 10_961_370,
+    "wrn_28_2": 1_467_610,
+    "resnet18_cifar": 11_173_962,
     "wrn_28_10": 36_479_194,
     "wrn_40_4": 8_949_210,
     "resnext29_8x64d": 34_426_698,

@@ -2,7 +2,8 @@
 
 Pictures are float ``[b, c, h, w]`` in [0, 1], strengths float ``[b]``; results lie in [0, 1].
 The operations are those of Pillow, which AutoAugment, RandAugment and TrivialAugment are built
-on. Pictures that are not RGB have no saturation and no hue: both leave them as they are.
+on. Pictures that are not RGB have no saturation and no hue; they leave them as they are, and so
+does grayscale.
 
 Legend: b samples, c channels, h w size.
 """
@@ -50,6 +51,11 @@ def grey(images: Tensor) -> Tensor:
         return images.mean(dim=1, keepdim=True)
     red, green, blue = images.split(1, dim=1)
     return _LUMA[0] * red + _LUMA[1] * green + _LUMA[2] * blue
+
+
+def grayscale(images: Tensor) -> Tensor:
+    """RGB pictures without their colours, in as many channels."""
+    return grey(images).repeat(1, 3, 1, 1) if images.shape[1] == 3 else images
 
 
 def brightness(images: Tensor, factor: Tensor) -> Tensor:

@@ -8,6 +8,18 @@ from typing import Literal
 from residua.batch import Task
 from residua.errors import UsageError
 
+_PROBABILITIES = (
+    "flip",
+    "jitter_probability",
+    "grayscale",
+    "blur",
+    "solarize",
+    "erasing",
+    "square_cutout",
+    "mix_probability",
+    "cutmix_share",
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AugmentConfig:
@@ -28,8 +40,19 @@ class AugmentConfig:
     characters, which a mirror spoils."""
     jitter: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
     """Strength of brightness, contrast, saturation and hue changes."""
-    policy: Literal["none", "trivial", "rand"] = "none"
-    """TrivialAugment-wide (Müller & Hutter, 2021) or RandAugment (Cubuk et al., 2020)."""
+    jitter_probability: float = 1.0
+    """Probability that a picture's colours change by jitter at all."""
+    grayscale: float = 0.0
+    """Probability that a picture loses its colours. Like jitter's saturation and hue it leaves
+    pictures that are not RGB as they are."""
+    blur: float = 0.0
+    """Probability of a Gaussian blur of standard deviation 0.1 to 2, cut off at a twentieth of the
+    shorter side (Chen et al., "SimCLR", 2020, appendix A): 3 pixels of 28 or 32, 23 of 224."""
+    solarize: float = 0.0
+    """Probability that the brighter half of the range is inverted (Grill et al., "BYOL", 2020)."""
+    policy: Literal["none", "trivial", "rand", "augmix"] = "none"
+    """TrivialAugment-wide (Müller & Hutter, 2021), RandAugment (Cubuk et al., 2020) or AugMix
+    (Hendrycks et al., 2020; without its consistency loss)."""
     rand_count: int = 2
     """Operations in a row of RandAugment."""
     rand_magnitude: float = 9.0
@@ -38,6 +61,11 @@ class AugmentConfig:
     """Probability of erasing a random rectangle (Zhong et al., 2020)."""
     erasing_fill: Literal["noise", "zero"] = "noise"
     """What erased pixels become: noise of their own each, or black."""
+    square_cutout: float = 0.0
+    """Probability that a square around a random pixel becomes black; what lies beyond the border
+    is lost (Cutout, DeVries & Taylor, 2017)."""
+    square_size: float = 0.5
+    """Side of that square, as a share of the picture's shorter side: 16 of 32 pixels."""
     mixup: float = 0.0
     """Alpha of Mixup (Zhang et al., 2018); 0 is off."""
     cutmix: float = 0.0
@@ -48,7 +76,7 @@ class AugmentConfig:
     """Probability of CutMix where both are on."""
 
     def __post_init__(self) -> None:
-        for name in ("flip", "erasing", "mix_probability", "cutmix_share"):
+        for name in _PROBABILITIES:
             self._require(name, 0 <= (getattr(self, name) or 0) <= 1, "a probability from 0 to 1")
         for name in ("padding", "mixup", "cutmix"):
             self._require(name, (getattr(self, name) or 0) >= 0, "0 or more")
@@ -57,6 +85,7 @@ class AugmentConfig:
         self._require("ratio", 0 < narrowest <= widest, "0 < smallest <= largest")
         self._require("jitter", min(self.jitter) >= 0, "four strengths of 0 or more")
         self._require("jitter", self.jitter[3] <= 0.5, "a hue of at most 0.5, half a turn")
+        self._require("square_size", 0 < self.square_size <= 1, "a share above 0, at most 1")
         self._require("rand_count", self.rand_count >= 1, "1 or more")
         self._require("rand_magnitude", 0 <= self.rand_magnitude <= 30, "0 to 30")
 

@@ -82,9 +82,9 @@ def soften(targets: Tensor, num_classes: int) -> Tensor:
     return zeros.scatter_(1, targets[:, None], 1.0)
 
 
-def draw_partners(draws: Draws) -> Tensor:
+def draw_partners(draws: Draws, stream: str = "mix.partner") -> Tensor:
     """int64 ``[b]``: a position for each; one cycle through all, so none has itself if b > 1."""
-    order = torch.argsort(draws.bits("mix.partner"), stable=True)
+    order = torch.argsort(draws.bits(stream), stable=True)
     return torch.empty_like(order).scatter_(0, order, order.roll(-1))
 
 

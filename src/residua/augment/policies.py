@@ -49,7 +49,8 @@ class Space:
         translate: Columns and rows, in pixels.
         rotate: Degrees.
         blend: How far brightness, saturation, contrast and sharpness leave 1.
-        bits: How many of the 8 bits posterize drops.
+        bits: How many of the 8 bits posterize drops, beside ``least_bits``.
+        least_bits: How many it drops at no magnitude.
     """
 
     shear: float
@@ -57,6 +58,7 @@ class Space:
     rotate: float
     blend: float
     bits: int
+    least_bits: int = 0
 
 
 def trivial_augment(images: Tensor, draws: Draws) -> Tensor:
@@ -104,7 +106,7 @@ def operate(
     affine = (which >= Operation.SHEAR_X) & (which <= Operation.ROTATE)
     images = apply_where(affine, images, warp, _matrices(which, signed, space, images))
     factor = 1 + space.blend * signed
-    bits = 8 - torch.round(space.bits * amount).long()
+    bits = 8 - space.least_bits - torch.round(space.bits * amount).long()
     for operation, function, parameters in (
         (Operation.BRIGHTNESS, colour.brightness, (factor,)),
         (Operation.SATURATION, colour.saturation, (factor,)),

@@ -22,13 +22,13 @@ from residua.random import Draws
 class SignalAugment:
     """Random views of signals, whole batches at a time, on the device of the batch.
 
-    In this order: slice, time warp, magnitude, noise, channel dropout, cut-out, mixing. Each
-    parameter is drawn for each sample from its own random numbers and measured by its own length,
-    so a sample's view depends neither on its batch nor on its padding, except for the partner
-    that it is mixed with. Um et al., "Data Augmentation of Wearable Sensor Data for Parkinson's
-    Disease Monitoring using Convolutional Neural Networks" (ICMI 2017), and for a comparison on
-    128 data sets Iwana & Uchida, "An empirical survey of data augmentation for time series
-    classification with neural networks" (PLOS ONE 2021).
+    In this order: slice (and stretch), time warp, magnitude, noise, channel dropout, cut-out,
+    mixing. Each parameter is drawn for each sample from its own random numbers and measured by its
+    own length, so a sample's view depends neither on its batch nor on its padding, except for the
+    partner that it is mixed with. Um et al., "Data Augmentation of Wearable Sensor Data for
+    Parkinson's Disease Monitoring using Convolutional Neural Networks" (ICMI 2017), and for a
+    comparison on 128 data sets Iwana & Uchida, "An empirical survey of data augmentation for time
+    series classification with neural networks" (PLOS ONE 2021).
 
     Attributes:
         config: What to change and how much.
@@ -61,7 +61,10 @@ class SignalAugment:
         config, inputs = self.config, batch.inputs
         if config.slice > 0:
             inputs, lengths = warps.window(inputs, _lengths(batch), draws, most=config.slice)
-            batch = replace(batch, inputs=inputs, lengths=lengths)
+            if config.slice_stretch:
+                inputs = warps.stretch(inputs, lengths, _lengths(batch))
+            else:
+                batch = replace(batch, lengths=lengths)
         if config.time_warp > 0:
             strength, knots = config.time_warp, config.time_warp_knots
             inputs = warps.time_warp(inputs, _lengths(batch), draws, strength=strength, knots=knots)

@@ -18,6 +18,8 @@ class SignalAugmentConfig:
     slice: float = 0.0
     """Largest share of the steps that is cut off; a window at a random place stays, unscaled (Le
     Guennec et al., 2016). 0.1 keeps 90% or more."""
+    slice_stretch: bool = False
+    """Stretch that window back to the length of the whole, as its authors do: it runs slower."""
     time_warp: float = 0.0
     """How unevenly time runs: standard deviation of the logarithm of its speed, which changes
     smoothly (Um et al., 2017). 0.2 is usual."""

@@ -12,8 +12,9 @@ from torch import Tensor
 
 from residua.augment import waves
 from residua.augment.config import AugmentConfig
-from residua.augment.mixing import mix
+from residua.augment.mixing import draw_partners, mix
 from residua.augment.sound_config import SoundAugmentConfig
+from residua.augment.spectrograms import resized_crop
 from residua.batch import Batch
 from residua.random import Draws
 
@@ -22,10 +23,10 @@ from residua.random import Draws
 class SoundAugment:
     """Random views of clips, whole batches at a time, on the device of the batch.
 
-    In two halves, because the spectrogram is computed between them: speed, shift, gain, noise on
-    waveforms; masks and mixing on spectrograms. Each parameter is drawn for each sample from its
-    own random numbers and measured by its own length, so a sample's view depends neither on its
-    batch nor on its padding, except for the partner that it is mixed with.
+    In two halves, because the spectrogram is computed between them: speed, shift, background, gain,
+    noise on waveforms; crop, masks and mixing on spectrograms. Each parameter is drawn for each
+    sample from its own random numbers and measured by its own length, so a sample's view depends
+    neither on its batch nor on its padding, except for the partners that it is mixed with.
 
     Attributes:
         config: What to change and how much.
@@ -57,6 +58,10 @@ class SoundAugment:
             batch = replace(batch, lengths=lengths)
         if config.sound_shift > 0:
             values = waves.shift(values, lengths, draws, most=config.sound_shift)
+        if config.background > 0:
+            partners = draw_partners(draws, "sound.background.partner")
+            most = config.background
+            values = waves.add_background(values, lengths, partners, draws, most=most)
         values = self._louder(values, lengths, draws)
         return replace(batch, inputs=values[:, None])
 
@@ -84,9 +89,19 @@ class SoundAugment:
         Raises:
             UsageError: Mixing, and targets that are sequences of tokens.
         """
+        if (self.config.time_crop, self.config.frequency_crop) != ((1.0, 1.0), (1.0, 1.0)):
+            batch = replace(batch, inputs=self._cropped(batch, draws))
         if self.config.time_masks or self.config.frequency_masks:
             batch = replace(batch, inputs=self._masked(batch, draws))
         return self._mixed(batch, draws)
+
+    def _cropped(self, batch: Batch, draws: Draws) -> Tensor:
+        config, inputs, lengths = self.config, batch.inputs, _lengths(batch)
+        planes = inputs.reshape(-1, *inputs.shape[-2:])
+        fill = _means(planes, lengths)
+        time, bands = config.time_crop, config.frequency_crop
+        cropped = resized_crop(planes, lengths, draws, fill=fill, time=time, frequency=bands)
+        return cropped.view(inputs.shape)
 
     def _masked(self, batch: Batch, draws: Draws) -> Tensor:
         """SpecAugment without its time warping, which Park et al., "SpecAugment" (Interspeech

@@ -34,6 +34,15 @@ class SoundAugmentConfig:
     speed: Annotated[tuple[float, float], _Range] = (1.0, 1.0)
     """Range of the factor by which a clip runs faster and higher; 1 1 is off. 0.9 to 1.1 is usual
     (Ko et al., 2015)."""
+    background: float = 0.0
+    """Largest share of the power that another clip of the batch has in the mixture; targets stay
+    those of the first (Niizumi et al., "BYOL for Audio", 2021: 0.4). Shares are uniform from 0."""
+    time_crop: Annotated[tuple[float, float], _Range] = (1.0, 1.0)
+    """Range of the share of a clip's frames that a window at a random place has, which is resized
+    to the length of the clip; above 1 the clip shrinks, and its mean stands beside it. 1 1 is off.
+    0.6 to 1.5 is usual (Niizumi et al., 2021)."""
+    frequency_crop: Annotated[tuple[float, float], _Range] = (1.0, 1.0)
+    """The same of the mel bands. 0.6 to 1 is usual."""
     time_masks: int = 2
     """Segments of the spectrogram that are masked (SpecAugment, Park et al., 2019)."""
     time_mask_width: float = 0.2
@@ -44,13 +53,17 @@ class SoundAugmentConfig:
     """Largest width of each of them, as a share of the bands; widths are uniform from 0."""
 
     def __post_init__(self) -> None:
-        for name in ("gain_db", "snr", "speed"):
+        for name in ("gain_db", "snr", "speed", "time_crop", "frequency_crop"):
             low, high = getattr(self, name) or (0.0, 0.0)
             self._require(name, low <= high, "lowest <= highest")
         self._require("gain_db", max(map(abs, self.gain_db)) <= 100, "-100 to 100 dB")
         self._require("snr", max(map(abs, self.snr or (0.0,))) <= 100, "-100 to 100 dB")
         self._require("speed", self.speed[0] >= 0.5 and self.speed[1] <= 2, "0.5 to 2")
         self._require("sound_shift", 0 <= self.sound_shift < 1, "0 or more, below 1")
+        self._require("background", 0 <= self.background < 1, "0 or more, below 1")
+        for name in ("time_crop", "frequency_crop"):
+            low, high = getattr(self, name)
+            self._require(name, low > 0 and high <= 2, "above 0, at most 2")
         for name in ("time_masks", "frequency_masks"):
             self._require(name, 0 <= getattr(self, name) <= 100, "0 to 100")
         for name in ("time_mask_width", "frequency_mask_width"):

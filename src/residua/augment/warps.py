@@ -34,6 +34,27 @@ def window(inputs: Tensor, lengths: Tensor, draws: Draws, *, most: float) -> tup
     return _read(inputs, source), lengths - cut
 
 
+def stretch(inputs: Tensor, lengths: Tensor, target: Tensor) -> Tensor:
+    """Signals with their valid steps spread evenly over as many as ``target`` says, read by linear
+    interpolation with the centres of steps as places: nothing aliases where they get longer.
+
+    Args:
+        inputs: The signals.
+        lengths: int64 ``[b]``.
+        target: int64 ``[b]``, at most ``t``.
+    """
+    n = target.clamp(min=1)[:, None]
+    steps = torch.arange(inputs.shape[-1], device=inputs.device)
+    # Place (2 i + 1) lengths / (2 n) - 1/2 of step i, in whole numbers: exact in long recordings.
+    doubled = (2 * steps + 1) * lengths[:, None] - n
+    whole = doubled.div(2 * n, rounding_mode="floor")
+    rest = (doubled - whole * 2 * n) / (2 * n)
+    last = (lengths - 1).clamp(min=0)[:, None]
+    before = _read(inputs, whole.clamp(min=0).minimum(last))
+    after = _read(inputs, (whole + 1).clamp(min=0).minimum(last))
+    return torch.lerp(before, after, rest.to(inputs.dtype)[:, None])
+
+
 def _share_of(count: Tensor, share: Tensor) -> Tensor:
     """The whole number below ``share`` of ``count``, int64 ``[b]`` from 0 to ``count - 1``."""
     return torch.minimum((share * count).floor().to(torch.int64), count - 1).clamp_(min=0)

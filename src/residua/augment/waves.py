@@ -1,4 +1,4 @@
-"""Changes of waveforms: speed, shifts, noise.
+"""Changes of waveforms: speed, shifts, loudness, background, noise.
 
 Waveforms are float ``[b, t]``, zero behind the first ``lengths`` steps of each sample. A sample's
 result depends on its own valid steps and draws alone, not on how far it is padded.
@@ -73,6 +73,29 @@ def shift(waves: Tensor, lengths: Tensor, draws: Draws, *, most: float) -> Tenso
 def gain(waves: Tensor, draws: Draws, *, low: float, high: float) -> Tensor:
     """Louder by an amount uniform from ``low`` to ``high`` dB; nothing is clipped."""
     return waves * torch.pow(10.0, draws.uniform("sound.gain", low=low, high=high) / 20)[:, None]
+
+
+def add_background(
+    waves: Tensor, lengths: Tensor, partners: Tensor, draws: Draws, *, most: float
+) -> Tensor:
+    """Each sample with its partner behind it, whose share s is uniform from 0 to ``most``.
+
+    Amplitudes count sqrt(1 - s) and sqrt(s), so that powers, which are what adds up of independent
+    sounds, count 1 - s and s in every band: the log-mixup-exp of Niizumi et al., "BYOL for Audio"
+    (IJCNN 2021), III-B, before the spectrogram instead of after. A sample keeps its length.
+
+    Args:
+        waves: The waveforms.
+        lengths: int64 ``[b]``.
+        partners: int64 ``[b]`` positions in the batch; who is its own partner stays as it is.
+        draws: The samples' random numbers.
+        most: Largest share.
+    """
+    share = draws.uniform("sound.background", high=most)
+    alone = partners == torch.arange(len(partners), device=partners.device)
+    share = share.masked_fill(alone, 0.0)[:, None]
+    behind = waves[partners].masked_fill(~valid(lengths, waves.shape[1]), 0.0)
+    return torch.addcmul((1 - share).sqrt() * waves, share.sqrt(), behind)
 
 
 def add_noise(

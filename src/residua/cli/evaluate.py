@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 from tyro.conf import arg
@@ -24,6 +24,10 @@ class Evaluate:
     """Another data set; by default what the run was trained on."""
     split: Annotated[str | None, arg(metavar="NAME", help_behavior_hint="")] = None
     """train, validation, test or all; by default test, or all of data that names no test split."""
+    probe: Literal["knn", "linear"] | None = None
+    """Score the features in place of the classifier, which pre-trained networks lack: by the
+    nearest training samples (knn), or by a linear classifier that is fitted to them (linear). With
+    DATA its own training samples and classes are used."""
     device: str = "auto"
     """cpu, cuda ...; auto takes a GPU where there is one."""
     json: bool = False
@@ -32,11 +36,20 @@ class Evaluate:
     def run(self) -> int:
         from residua.evaluation.describe import score_table, summary_lines
         from residua.run.classifier import Classifier
+        from residua.run.probe import probe
         from residua.run.terminal import Terminal
 
         terminal = Terminal(to_stderr=True)
-        classifier = Classifier.open(self.run_folder, device=self.device, terminal=terminal)
-        scores, _ = classifier.evaluate(self.split, self.data)
+        classifier = Classifier.open(
+            self.run_folder,
+            device=self.device,
+            terminal=terminal,
+            headless=self.probe is not None,
+        )
+        if self.probe is None:
+            scores, _ = classifier.evaluate(self.split, self.data)
+        else:
+            scores, _ = probe(classifier, self.probe, split=self.split, data=self.data)
         if self.json:
             console.print_json(scores.to_json())
             return 0

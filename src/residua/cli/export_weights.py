@@ -28,7 +28,7 @@ class ExportWeights:
     def run(self) -> int:
         from residua.errors import UsageError
         from residua.networks.pretrained.export import export_state, write_weights
-        from residua.run.start import card_of, open_checkpoint
+        from residua.run.start import card_of, check_classifier, open_checkpoint
         from residua.run.terminal import Terminal
 
         if self.out.suffix != ".safetensors":
@@ -39,6 +39,7 @@ class ExportWeights:
             )
         terminal = Terminal(to_stderr=True)
         found = open_checkpoint(self.run_folder, warn=terminal.warn)
+        check_classifier(found, source=str(self.run_folder))
         state = export_state(found.network(), self.layout)
         write_weights(self.out, state, card_of(found, source=str(self.run_folder)))
         print(self.out)

@@ -35,6 +35,12 @@ VERBS = {
     "draw": Verb("draw", "Draw", "a network as a picture, or as a page that opens to its layers"),
     "check": Verb("check", "Check", "what is in a data set, and what is wrong with it"),
     "train": Verb("train", "Train", "train a network on a data set"),
+    "pretrain": Verb("pretrain", "Pretrain", "learn features from samples without labels"),
+    "label-efficiency": Verb(
+        "label_efficiency", "LabelEfficiency", "train with few labels in several ways, and compare"
+    ),
+    "ablate": Verb("ablate", "Ablate", "train a recipe with each ingredient left out, and compare"),
+    "reproduce": Verb("reproduce", "Reproduce", "run a published result again, into a table"),
     "resume": Verb("resume", "Resume", "go on with a run that was interrupted"),
     "find-lr": Verb("find_lr", "FindLr", "suggest a learning rate by a range test"),
     "evaluate": Verb("evaluate", "Evaluate", "score a run on a split or on other data"),

@@ -115,7 +115,9 @@ def _reading(dataset: Dataset, prints: Fingerprints, strict: bool) -> Iterator[F
             message=problem.reason,
             keys=((problem.key,),),
         )
-    unlabelled = np.flatnonzero(target_codes(dataset) < 0).tolist()
+    lacking = target_codes(dataset) < 0
+    lacking[dataset.rows(Split.UNLABELLED)] = False
+    unlabelled = np.flatnonzero(lacking).tolist()
     if unlabelled:
         yield Finding(
             severity="error",

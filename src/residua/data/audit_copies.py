@@ -64,8 +64,8 @@ def _occur(count: int, words: Words) -> str:
 
 def _exact_finding(among: tuple[Split, ...], found: list[tuple[str, ...]], words: Words) -> Finding:
     occur = _occur(len(found), words)
-    if len(among) == 1:
-        message = f"{occur} more than once in the {among[0]} split"
+    if set(among) <= {Split.TRAIN, Split.UNLABELLED} or len(among) == 1:
+        message = f"{occur} more than once in the {' and '.join(among)} split"
         return Finding(severity="warning", code="duplicates", message=message, keys=tuple(found))
     return Finding(
         severity="error" if Split.TEST in among else "warning",

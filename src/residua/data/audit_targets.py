@@ -115,7 +115,7 @@ def target_findings(dataset: Dataset) -> Iterator[Finding]:
     if Split.TRAIN not in splits:
         yield Finding(severity="error", code="no-training", message="there are no training samples")
     for split in splits:
-        if task is not Task.REGRESSION:
+        if task is not Task.REGRESSION and split is not Split.UNLABELLED:
             yield from _missing(dataset, split, _counts(dataset, split))
         if split is Split.TRAIN:
             yield from _training(dataset)
@@ -201,8 +201,11 @@ def torn_groups(dataset: Dataset) -> Iterator[Finding]:
     groups = dataset.table.groups
     if groups is None:
         return
-    earlier: set[str] = set()
+    earlier = {str(groups[row]) for row in dataset.rows(Split.UNLABELLED).tolist()}
     for split in _present(dataset):
+        if split in (Split.TRAIN, Split.UNLABELLED):  # both are learnt from
+            earlier.update(str(groups[row]) for row in dataset.rows(split).tolist())
+            continue
         names = [str(groups[row]) for row in dataset.rows(split).tolist()]
         torn = sorted(earlier.intersection(names))
         if torn:

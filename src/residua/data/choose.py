@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from residua.batch import Batch, Modality, Split
+from residua.batch import Batch, Modality
 from residua.data.choose_image import choose_image
 from residua.data.choose_sound import choose_sound
 from residua.data.config import DataConfig, SeriesConfig
@@ -66,7 +66,7 @@ def usual_length(dataset: Dataset, preprocess: Preprocess) -> int | None:
     pictures."""
     if isinstance(preprocess, ImagePreprocess):
         return None
-    rows, form = dataset.rows(Split.TRAIN), SeriesForm(preprocess=preprocess)
+    rows, form = dataset.fitting_rows, SeriesForm(preprocess=preprocess)
     found: list[Kept] = []
     for row, raw in dataset.reader.scan(rows[spaced(len(rows))].tolist()):
         stored = store_one(raw, dataset.table.keys[row], form)

@@ -10,7 +10,6 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from residua.batch import Split
 from residua.data.config import DataConfig
 from residua.data.dataset import Dataset
 from residua.data.decode import image_header
@@ -67,7 +66,7 @@ def choose_image(
 
 def _sample(dataset: Dataset, most: int) -> Rows:
     """Up to ``most`` training rows, in the order of their ids' hashes."""
-    rows = dataset.rows(Split.TRAIN)
+    rows = dataset.fitting_rows
     order = permutation(0, 0, torch.from_numpy(dataset.table.ids[rows]))
     return rows[order[:most].numpy()]
 

@@ -100,11 +100,14 @@ class Dataset:
         reader: The source.
         assignment: For each split, the ascending rows of the table that belong to it.
         official: The splits that the source itself names; the others were drawn.
+        fitted: Ascending rows that the preprocessing is fitted to, where these are not the rows of
+            the train split: what has its label hidden still counts, what was joined does not.
     """
 
     reader: Reader
     assignment: dict[Split, npt.NDArray[np.int64]]
     official: frozenset[Split] = field(default_factory=frozenset[Split])
+    fitted: npt.NDArray[np.int64] | None = None
 
     @property
     def name(self) -> str:
@@ -121,3 +124,13 @@ class Dataset:
     def rows(self, split: Split) -> npt.NDArray[np.int64]:
         """Ascending rows of ``split``; empty where there is none."""
         return self.assignment.get(split, np.empty(0, dtype=np.int64))
+
+    @property
+    def fitting_rows(self) -> npt.NDArray[np.int64]:
+        """Ascending rows that say what the data is like: see ``fitted``."""
+        return self.rows(Split.TRAIN) if self.fitted is None else self.fitted
+
+    @property
+    def learning_rows(self) -> npt.NDArray[np.int64]:
+        """Ascending rows to learn from, with labels and without."""
+        return np.union1d(self.rows(Split.TRAIN), self.rows(Split.UNLABELLED))

@@ -12,7 +12,7 @@ import os
 import signal
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -74,7 +74,10 @@ class Loader:
         rank, world: This process, and how many share the batches.
         accumulate: Parts into which a rank's share is divided.
         balance: Draw all classes equally often.
+        repeated: Times that a sample comes in its batch, see `epoch_plan`.
         pin: Hand out page-locked memory, for a GPU.
+        stored: Ascending rows, those of the split among them, that are kept in one storage: another
+            choice among the same rows then finds them decoded. By default those of the split.
         progress: Called with (done, total) while a cache is built.
         on_problem: Called once for each sample that cannot be read, when it is met.
 
@@ -97,7 +100,9 @@ class Loader:
         world: int = 1,
         accumulate: int = 1,
         balance: bool = False,
+        repeated: int = 1,
         pin: bool = False,
+        stored: Rows | None = None,
         progress: Progress | None = None,
         on_problem: Callable[[Problem], None] | None = None,
     ) -> None:
@@ -106,24 +111,36 @@ class Loader:
             raise LabelError(f"the {split} split is empty", where=dataset.name)
         self._rows = rows
         self._table = dataset.table
-        self._batch_size = batch_size
-        self._seed = seed
+        self.batch_size = batch_size
+        self.seed = seed
         self._rank, self._world, self._accumulate = rank, world, accumulate
-        self._balance = balance
+        self.balance = balance
+        self.repeated = repeated
         self._pin = pin
         self._on_problem = on_problem
         self._problems: dict[str, Problem] = {}
         self.steps_per_epoch = steps_per_epoch(len(rows), batch_size)
-        self._storage = open_storage(dataset.reader, rows, form, config, progress=progress)
+        stored = rows if stored is None else stored
+        self._storage = open_storage(dataset.reader, stored, form, config, progress=progress)
         # What a cache hands out needs no decoding: a thread does, without processes.
         streams = isinstance(self._storage, StreamStorage)
         self._workers = _workers(config) if streams else 0
-        self._note(self._storage.problems)
+        self._note(self._own(self._storage.problems))
 
     @property
     def num_samples(self) -> int:
         """Samples of the split, unreadable ones included."""
         return len(self._rows)
+
+    @property
+    def rows(self) -> Rows:
+        """Ascending rows of the split."""
+        return self._rows
+
+    @property
+    def ids(self) -> Rows:
+        """int64 ``[n]``, the sample ids of ``rows``."""
+        return self._table.ids[self._rows]
 
     @property
     def problems(self) -> tuple[Problem, ...]:
@@ -141,15 +158,21 @@ class Loader:
             UsageError: Batches too small to be shared.
             UnreadableSampleError: With ``strict``; or no sample of a batch can be read.
         """
-        plan = self._plan(epoch)
-        wanted = [self._parts(plan, step) for step in range(start_step, self.steps_per_epoch)]
+        with closing(self.shares(self._plan(epoch), start_step)) as shares:
+            for step, share in enumerate(shares, start_step):
+                yield replace(share, parts=with_samples(share.parts, epoch, step))
+
+    def shares(self, plan: EpochPlan, start_step: int = 0) -> Generator[Step]:
+        """As `epoch`, with the batches of ``plan``, and with parts that are empty where none of
+        their samples can be read."""
+        wanted = [self._parts(plan, step) for step in range(start_step, plan.steps)]
         gathered = self._gathered([plan.rows[part] for parts in wanted for part in parts])
         with closing(gathered):
             for step, parts in enumerate(wanted, start_step):
-                batches = tuple(self._batch(next(gathered), plan, part) for part in parts)
                 whole = plan.batch(step)
                 yield Step(
-                    parts=_with_samples(batches, epoch, step), total=whole.stop - whole.start
+                    parts=tuple(self._batch(next(gathered), plan, part) for part in parts),
+                    total=whole.stop - whole.start,
                 )
 
     def evaluation(self, batch_size: int) -> Generator[EvaluationBatch]:
@@ -170,22 +193,24 @@ class Loader:
             self._rows,
             self._table.ids[self._rows],
             self._table.labels[self._rows],
-            seed=self._seed,
+            seed=self.seed,
             epoch=epoch,
-            batch_size=self._batch_size,
-            balance=self._balance,
+            batch_size=self.batch_size,
+            balance=self.balance,
+            repeated=self.repeated,
         )
 
     def _parts(self, plan: EpochPlan, step: int) -> list[slice]:
         """Where the parts of this rank lie in the plan."""
-        batch = plan.batch(step)
+        batch, unit = plan.batch(step), plan.unit
         parts = shard(
-            batch.stop - batch.start,
+            (batch.stop - batch.start) // unit,
             rank=self._rank,
             world=self._world,
             accumulate=self._accumulate,
         )
-        return [slice(batch.start + part.start, batch.start + part.stop) for part in parts]
+        start = batch.start
+        return [slice(start + unit * part.start, start + unit * part.stop) for part in parts]
 
     def _gathered(self, parts: Sequence[Rows]) -> Generator[Gathered]:
         """The samples of each part, in order, made ahead by processes or by a thread."""
@@ -211,6 +236,11 @@ class Loader:
     def _tensor(self, values: npt.NDArray[np.generic]) -> torch.Tensor:
         tensor = torch.from_numpy(values)
         return tensor.pin_memory() if self._pin else tensor
+
+    def _own(self, problems: Sequence[Problem]) -> list[Problem]:
+        """Those of the split, of all that are stored."""
+        own = {self._table.keys[row] for row in self._rows.tolist()} if problems else set[str]()
+        return [problem for problem in problems if problem.key in own]
 
     def _note(self, problems: Sequence[Problem]) -> None:
         for problem in problems:
@@ -242,7 +272,7 @@ def _workers(config: DataConfig) -> int:
     return max(1, min(cores() // ranks_here, _MOST_WORKERS))
 
 
-def _with_samples(parts: tuple[Batch, ...], epoch: int, step: int) -> tuple[Batch, ...]:
+def with_samples(parts: tuple[Batch, ...], epoch: int, step: int) -> tuple[Batch, ...]:
     """The parts that are not empty because all of their samples are unreadable."""
     readable = tuple(part for part in parts if len(part))
     if not readable:

@@ -9,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from residua.batch import Split
 from residua.data.dataset import Dataset
 from residua.errors import UsageError
 from residua.random import permutation
@@ -24,7 +23,7 @@ def training_sample(dataset: Dataset, most: int = MOST) -> npt.NDArray[np.int64]
     Raises:
         UsageError: The train split is empty.
     """
-    rows = dataset.rows(Split.TRAIN)
+    rows = dataset.fitting_rows
     if not len(rows):
         raise UsageError("the train split is empty", where=dataset.name)
     order = permutation(0, 0, torch.from_numpy(dataset.table.ids[rows]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +30,7 @@ from residua.data.readers.series_formats import (
 )
 from residua.data.readers.shared import shorten
 from residua.data.readers.wfdb import WFDB_SUFFIXES, is_wfdb, open_wfdb
-from residua.data.splits import assign_splits, limited
+from residua.data.splits import assign_splits, limited, set_apart
 from residua.errors import DataNotFoundError, FormatError, LabelError, UnknownNameError, UsageError
 
 LAYOUTS = (
@@ -44,11 +45,16 @@ _MANIFESTS = (".csv", ".tsv")
 _REMOTE = ("http:", "https:", "s3:", "gs:", "hf:")
 
 
-def open_dataset(config: DataConfig) -> Dataset:
+def open_dataset(config: DataConfig, *, some_unlabelled: bool = False) -> Dataset:
     """Opens what ``config.path`` names, and draws the splits that the source does not name.
 
     A file or folder of that name comes first, then one below $RESIDUA_DATA, then a known name,
     which is downloaded if it must be. Names, labels and a few headers are read, never all pictures.
+
+    Args:
+        config: Which data, and how it is read.
+        some_unlabelled: Samples without a label that are not for validation or test are taken as
+            `Split.UNLABELLED`; otherwise they are an error.
 
     Raises:
         DataNotFoundError: There is nothing at the path, or a download failed.
@@ -57,13 +63,15 @@ def open_dataset(config: DataConfig) -> Dataset:
         LabelError: Labels, classes and splits do not fit together.
         UsageError: A split fraction is not in [0, 1), or no data set was named.
     """
-    reader = open_reader(config.path, strict=config.strict)
+    reader = open_reader(config.path, strict=config.strict, some_unlabelled=some_unlabelled)
     assignment, official = assign_splits(
         reader.table,
         validation_fraction=config.validation_fraction,
         test_fraction=config.test_fraction,
         seed=config.split_seed,
     )
+    if some_unlabelled and reader.schema.task is Task.CLASSIFICATION:
+        assignment = set_apart(reader.table, assignment, official)
     if config.limit is not None:
         assignment[Split.TRAIN] = limited(
             reader.table,
@@ -76,22 +84,23 @@ def open_dataset(config: DataConfig) -> Dataset:
     return dataset
 
 
-def open_reader(name: str, *, strict: bool = False) -> Reader:
+def open_reader(name: str, *, strict: bool = False, some_unlabelled: bool = False) -> Reader:
     """The source that a path or a known name means; see `open_dataset`."""
     if not name:
         raise UsageError("no data set was named", expected="a path or a known name")
     path = Path(name).expanduser()
+    opened = partial(_open_path, strict=strict, some_unlabelled=some_unlabelled)
     try:
         if path.exists():
-            return _open_path(path, strict=strict)
+            return opened(path)
         if series := _open_problem(name, strict=strict):
             return series
         if found := _below_data_folder(name):
-            return _open_path(found, strict=strict)
+            return opened(found)
         if known := find_known(name):
             return open_known(known)
         if found := _series_below_data_folder(name):
-            return _open_path(found, strict=strict)
+            return opened(found)
     except OSError as error:
         raise DataNotFoundError(
             "the data set cannot be opened",
@@ -101,10 +110,10 @@ def open_reader(name: str, *, strict: bool = False) -> Reader:
     raise _not_found(name, path)
 
 
-def _open_path(path: Path, *, strict: bool) -> Reader:
+def _open_path(path: Path, *, strict: bool, some_unlabelled: bool = False) -> Reader:
     """By what the files are called; the first layout that fits is taken."""
     if path.is_file():
-        return _open_file(path, strict=strict)
+        return _open_file(path, strict=strict, some_unlabelled=some_unlabelled)
     if place := find_idx(path):
         known = find_known(idx_name(place))
         return open_idx(place, classes=known.classes if known else None)
@@ -113,7 +122,8 @@ def _open_path(path: Path, *, strict: bool) -> Reader:
     tables = sorted(file for file in path.iterdir() if file.suffix.lower() in _MANIFESTS)
     manifests = [file for file in tables if is_manifest(file)]
     if len(manifests) == 1:
-        return _opened(open_manifest(manifests[0], strict=strict), path, strict=strict)
+        manifest = open_manifest(manifests[0], strict=strict, some_unlabelled=some_unlabelled)
+        return _opened(manifest, path, strict=strict)
     if is_wfdb(path):
         return open_wfdb(path, strict=strict)
     if has_edf(path):
@@ -137,11 +147,12 @@ def _one_of(folder: Path) -> str:
     return f"Name one of its data sets: {shorten(sets)}" if sets else ""
 
 
-def _open_file(path: Path, *, strict: bool) -> Reader:
+def _open_file(path: Path, *, strict: bool, some_unlabelled: bool) -> Reader:
     if path.suffix.lower() == ".parquet":
         return open_parquet(path)
     if path.suffix.lower() in _MANIFESTS and has_paths(path):
-        return _opened(open_manifest(path, strict=strict), path.parent, strict=strict)
+        manifest = open_manifest(path, strict=strict, some_unlabelled=some_unlabelled)
+        return _opened(manifest, path.parent, strict=strict)
     if path.suffix.lower() in WFDB_SUFFIXES:
         return open_wfdb(path.with_suffix(".hea"), strict=strict)
     if path.suffix.lower() in EDF_SUFFIXES:
@@ -251,7 +262,7 @@ def _check_classes(dataset: Dataset) -> None:
             received=shorten(schema.classes) or "no samples",
             where=dataset.name,
         )
-    for split, rows in dataset.assignment.items():
+    for split, rows in _labelled(dataset):
         _check_none_without(dataset, split, labels[rows] < 0, "label")
     missing = _missing_classes(schema.classes, labels[dataset.rows(Split.TRAIN)])
     if missing and len(dataset.rows(Split.TRAIN)):
@@ -268,7 +279,7 @@ def _check_values(dataset: Dataset) -> None:
     values = dataset.table.values
     if values is None or not len(values) or not dataset.schema.classes:
         raise LabelError("there are no targets", received="no samples", where=dataset.name)
-    for split, rows in dataset.assignment.items():
+    for split, rows in _labelled(dataset):
         lacking = np.logical_not(np.isfinite(values[rows]).all(axis=1))
         _check_none_without(dataset, split, lacking, "target")
 
@@ -277,9 +288,14 @@ def _check_tokens(dataset: Dataset) -> None:
     tokens = dataset.table.tokens
     if not tokens or not dataset.schema.classes:
         raise LabelError("there are no transcripts", received="no tokens", where=dataset.name)
-    for split, rows in dataset.assignment.items():
+    for split, rows in _labelled(dataset):
         lacking = np.array([not tokens[int(row)] for row in rows])
         _check_none_without(dataset, split, lacking, "transcript")
+
+
+def _labelled(dataset: Dataset) -> list[tuple[Split, npt.NDArray[np.int64]]]:
+    """The splits whose samples need a target."""
+    return [each for each in dataset.assignment.items() if each[0] is not Split.UNLABELLED]
 
 
 def _check_none_without(

@@ -31,11 +31,13 @@ class EpochPlan:
         rows: int64 ``[n]`` rows of the table, in the order in which they are drawn.
         repeats: int64 ``[n]``, see `residua.batch.Batch`; None where each row comes once.
         steps: Number of batches.
+        unit: Samples that stay together when a batch is divided among ranks and parts.
     """
 
     rows: Int64s
     repeats: Int64s | None
     steps: int
+    unit: int = 1
 
     @cached_property
     def _bounds(self) -> Int64s:
@@ -56,6 +58,7 @@ def epoch_plan(
     epoch: int,
     batch_size: int,
     balance: bool = False,
+    repeated: int = 1,
 ) -> EpochPlan:
     """The order of an epoch, drawn from the samples' ids.
 
@@ -67,8 +70,23 @@ def epoch_plan(
         epoch: The epoch, from 0.
         batch_size: Samples of one update, at most.
         balance: Draw each class equally often instead of each sample once.
+        repeated: Times that a sample comes in its batch. Batches keep their sizes and their number,
+            so that an epoch has so many times fewer samples; so many epochs have all of them.
+
+    Raises:
+        LabelError: Samples without labels are to be balanced.
+        UsageError: Samples are to be balanced and repeated at once.
     """
     steps = steps_per_epoch(len(rows), batch_size)
+    if balance and repeated > 1:
+        raise UsageError(
+            "balanced sampling already decides how often samples come",
+            expected="one of --balance sampling and --repeated",
+            received=f"--repeated {repeated}",
+            fix="Balance by weights: --balance loss",
+        )
+    if repeated > 1:
+        return _repeated(rows, ids, seed=seed, epoch=epoch, steps=steps, times=repeated)
     if balance:
         return _balanced(rows, ids, labels, seed=seed, epoch=epoch, steps=steps)
     order = permutation(seed, epoch, torch.from_numpy(ids)).numpy()
@@ -98,6 +116,30 @@ def _balanced(
     distinct = mix64(torch.from_numpy(ids[where]) + mix64(torch.from_numpy(repeats)))
     mixed = permutation(seed, epoch, distinct).numpy()
     return EpochPlan(rows=rows[where[mixed]], repeats=repeats[mixed], steps=steps)
+
+
+def _repeated(
+    rows: Int64s, ids: Int64s, *, seed: int, epoch: int, steps: int, times: int
+) -> EpochPlan:
+    """Repeated augmentation (Hoffer et al., "Augment Your Batch", CVPR 2020; Berman et al.,
+    "MultiGrain", 2019, section 3.1).
+
+    A batch has all of its samples once, then all of them again, and so on: parts of it on several
+    ranks hold different views of them, and a sample is mixed with others more than with itself.
+    Each ``times`` epochs one order serves, of which each epoch takes its own stretch.
+    """
+    n = len(rows)
+    order = permutation(seed, epoch // times, torch.from_numpy(ids)).numpy()
+    order = np.roll(order, -(epoch % times * n // times))
+    bounds = np.arange(steps + 1, dtype=np.int64) * n // steps
+    sizes = np.diff(bounds)
+    distinct = -(-sizes // times)
+    # of each draw: how many samples its batch has, its number in the batch, its place in the order
+    count = np.repeat(distinct, sizes)
+    draw = np.arange(n, dtype=np.int64) - np.repeat(bounds[:-1], sizes)
+    where = np.repeat(np.cumsum(distinct) - distinct, sizes) + draw % count
+    repeats = draw // count
+    return EpochPlan(rows=rows[order[where]], repeats=repeats, steps=steps)
 
 
 def shard(count: int, *, rank: int, world: int, accumulate: int = 1) -> list[slice]:

@@ -58,18 +58,46 @@ def assign_splits(
 
 
 def limited(
-    table: Table, rows: npt.NDArray[np.int64], *, per_class: int, seed: int
+    table: Table,
+    rows: npt.NDArray[np.int64],
+    *,
+    per_class: int,
+    seed: int,
+    stream: str = "limit",
 ) -> npt.NDArray[np.int64]:
     """The ascending ``rows`` that remain where each class keeps at most ``per_class``.
 
     Those with the lowest hashes of their names under the seed: a larger limit adds samples and
-    takes none away.
+    takes none away. Another ``stream`` chooses independently.
     """
     labels = table.labels[rows]
-    order = np.lexsort((_uniform(table.ids[rows], "limit", seed), labels))
+    order = np.lexsort((_uniform(table.ids[rows], stream, seed), labels))
     _, first, classes = np.unique(labels[order], return_index=True, return_inverse=True)
     rank = np.arange(len(rows)) - first[classes]
     return np.sort(rows[order[rank < per_class]])
+
+
+def set_apart(
+    table: Table, assignment: dict[Split, npt.NDArray[np.int64]], official: frozenset[Split]
+) -> dict[Split, npt.NDArray[np.int64]]:
+    """``assignment`` with the unlabelled rows of the train split, and of drawn splits, where they
+    can be learnt from without labels.
+
+    A group stays whole: an unlabelled row that was drawn with its group is left out. Splits that
+    the source names stay as they are, but for training.
+    """
+    found = dict(assignment)
+    unlabelled = [assignment.get(Split.UNLABELLED, np.empty(0, dtype=np.int64))]
+    for split in (Split.TRAIN, Split.VALIDATION, Split.TEST):
+        rows = assignment.get(split)
+        if rows is None or (split is not Split.TRAIN and split in official):
+            continue
+        known = table.labels[rows] >= 0
+        found[split] = rows[known]
+        if split is Split.TRAIN or table.groups is None:
+            unlabelled.append(rows[~known])
+    found[Split.UNLABELLED] = np.sort(np.concatenate(unlabelled))
+    return {split: rows for split, rows in found.items() if len(rows)}
 
 
 _ORDER: dict[Split | None, int] = {None: 0, **{split: i for i, split in enumerate(Split)}}

@@ -11,9 +11,11 @@ from residua.data.cache import DecodedCache, records_key
 from residua.data.config import DataConfig
 from residua.data.dataset import Problem, Raw, Reader
 from residua.data.forms import Form, Kept
+from residua.data.joined import JoinedReader
 from residua.data.readers.locations import cache_folder
 from residua.data.readers.parquet import ParquetReader
 from residua.data.records import Record, RecordFile, records_once
+from residua.data.retabled import RetabledReader
 from residua.data.rows import Rows
 from residua.data.storage import (
     Gathered,
@@ -155,6 +157,14 @@ def open_storage(
         config.cache == "auto" and (cache.exists() or cache.is_affordable())
     ):
         return cache.open(strict=config.strict, progress=progress)
-    piecewise = isinstance(reader, ParquetReader)
-    source = open_spool(reader, rows, progress=progress) if piecewise else reader
+    source = open_spool(reader, rows, progress=progress) if _is_piecewise(reader) else reader
     return StreamStorage(source, reader.table.keys, form, strict=config.strict)
+
+
+def _is_piecewise(reader: Reader) -> bool:
+    """Whether one sample costs a large piece, of the source itself or of one below it."""
+    if isinstance(reader, RetabledReader):
+        return _is_piecewise(reader.source)
+    if isinstance(reader, JoinedReader):
+        return _is_piecewise(reader.first) or _is_piecewise(reader.second)
+    return isinstance(reader, ParquetReader)

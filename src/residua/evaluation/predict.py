@@ -37,7 +37,8 @@ def evaluating(network: nn.Module) -> Generator[None]:
             module.training = True
 
 
-def _autocast(device: torch.device, dtype: torch.dtype) -> AbstractContextManager[object]:
+def autocast(device: torch.device, dtype: torch.dtype) -> AbstractContextManager[object]:
+    """Torch's; float32 is none."""
     return torch.autocast(device.type, dtype=dtype, enabled=dtype != torch.float32)
 
 
@@ -47,7 +48,7 @@ def answers_of(
     """float32 ``[b, k]`` and None; or of a network with a CTC head ``[b, k, t]`` and the steps
     ``[b]`` of each sample. On the device of ``batch``."""
     seen = preprocess.on_device(batch)
-    with _autocast(batch.inputs.device, dtype):
+    with autocast(batch.inputs.device, dtype):
         padded = {} if seen.lengths is None else {"lengths": seen.lengths}
         found = network(seen.inputs, **padded)
     if isinstance(found, Sequences):
@@ -108,7 +109,7 @@ def predict_split(
     seconds = slowest(time.perf_counter() - start, device)
     empty = torch.empty(0, dtype=torch.int64)
     all_ids = gather_rows(torch.cat([empty, *ids]), device)
-    rows, first = _rows(table, all_ids.numpy())
+    rows, first = rows_of(table, all_ids.numpy())
     places: list[int] = rows.tolist()
     labels, tokens = table.labels[rows], table.tokens
     if table.values is None and tokens is None:
@@ -152,7 +153,7 @@ def _gathered(logits: Tensor, device: torch.device) -> Tensor:
     return flat.reshape(len(flat), -1, longest)
 
 
-def _rows(
+def rows_of(
     table: Table, ids: npt.NDArray[np.int64]
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """The rows of the sample ids, ascending and each once; and where each comes first in

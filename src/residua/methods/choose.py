@@ -35,6 +35,8 @@ def method_for(
             return Classification(
                 network,
                 views=views,
+                loss=config.loss,
+                bce_threshold=config.bce_threshold,
                 label_smoothing=config.label_smoothing,
                 class_weights=class_weights,
             )

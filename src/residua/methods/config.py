@@ -14,6 +14,12 @@ from residua.errors import UsageError
 class SupervisedConfig:
     """Cross-entropy on labelled samples."""
 
+    loss: Literal["ce", "bce"] = "ce"
+    """ce: cross-entropy of the softmax; bce: binary cross-entropy of each class against the rest
+    (Wightman et al., 2021, section 2). Probabilities are the softmax of the logits with either."""
+    bce_threshold: float | None = None
+    """Share from which bce takes a class of a mixed sample for fully present, and below which for
+    absent; by default bce learns the shares themselves."""
     label_smoothing: float = 0.0
     """Share of the target that is spread over all classes (Szegedy et al., 2016)."""
     balance: Literal["none", "loss", "sampling"] = "none"
@@ -25,6 +31,15 @@ class SupervisedConfig:
         if not 0 <= self.label_smoothing < 1:
             raise UsageError(
                 "wrong label_smoothing", expected="in [0, 1)", received=self.label_smoothing
+            )
+        threshold = self.bce_threshold
+        if threshold is not None and not 0 < threshold < 1:
+            raise UsageError("wrong bce_threshold", expected="in (0, 1)", received=threshold)
+        if threshold is not None and self.loss != "bce":
+            raise UsageError(
+                "bce_threshold belongs to another loss",
+                expected="--loss bce",
+                received=f"--loss {self.loss}",
             )
 
 

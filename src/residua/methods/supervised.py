@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
 
 from residua.batch import Batch
-from residua.losses.classification import cross_entropy
+from residua.losses.classification import binary_cross_entropy_of_classes, cross_entropy
 from residua.losses.targets import binary_cross_entropy, known_mean, squared_error
 from residua.methods.method import Method, StepOutput
 from residua.methods.views import Views
@@ -46,20 +46,27 @@ class Supervised(Method):
         exact = torch.autocast(batch.inputs.device.type, enabled=False)  # inputs stay in float32
         with torch.no_grad(), exact:
             views = self.views(batch, draws)
-        outputs, *auxiliary = self.network(views.inputs, lengths=views.lengths, auxiliary=True)
-        losses = self.losses(outputs, views.targets)
-        for answer in auxiliary:
-            extra = self.network.auxiliary_weight * self.losses(answer, views.targets)
-            losses = losses + (extra - extra.detach())  # learnt from, not reported
+        answers = self.network(views.inputs, lengths=views.lengths, auxiliary=True)
+        losses = self.learnt_losses(answers, views.targets)
         with torch.no_grad():
-            return StepOutput(losses=losses, correct=self.right(outputs, views.targets))
+            return StepOutput(losses=losses, correct=self.right(answers[0], views.targets))
+
+    def learnt_losses(self, answers: Sequence[Tensor], targets: Tensor) -> Tensor:
+        """``[b]`` losses of the last classifier, with the gradients of the auxiliary ones' too."""
+        outputs, *auxiliary = answers
+        losses = self.losses(outputs, targets)
+        for answer in auxiliary:
+            extra = self.network.auxiliary_weight * self.losses(answer, targets)
+            losses = losses + (extra - extra.detach())  # learnt from, not reported
+        return losses
 
 
 class Classification(Supervised):
-    """Cross-entropy.
+    """Cross-entropy, of the softmax or of each class against the rest.
 
     Args:
         network, views: See `Supervised`.
+        loss, bce_threshold: See `residua.methods.config.SupervisedConfig`.
         label_smoothing: Share of each target that is spread over all classes.
         class_weights: float32 ``[k]``, or None for ones.
     """
@@ -71,14 +78,26 @@ class Classification(Supervised):
         network: Network,
         *,
         views: Views,
+        loss: Literal["ce", "bce"] = "ce",
+        bce_threshold: float | None = None,
         label_smoothing: float = 0.0,
         class_weights: Tensor | None = None,
     ) -> None:
         super().__init__(network, views=views)
+        self.loss = loss
+        self.bce_threshold = bce_threshold
         self.label_smoothing = label_smoothing
         self.register_buffer("class_weights", class_weights, persistent=False)
 
     def losses(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        if self.loss == "bce":
+            return binary_cross_entropy_of_classes(
+                outputs,
+                targets,
+                label_smoothing=self.label_smoothing,
+                threshold=self.bce_threshold,
+                class_weights=self.class_weights,
+            )
         return cross_entropy(
             outputs,
             targets,

@@ -19,6 +19,7 @@ from residua.data.preprocess import Preprocess
 from residua.data.signal_preprocess import SignalPreprocess
 from residua.data.sound_preprocess import SoundPreprocess
 from residua.data.text_preprocess import TextPreprocess
+from residua.methods.progressive import GrownViews, Growth
 from residua.random import Draws
 
 Views = Callable[[Batch, Draws], Batch]
@@ -78,12 +79,15 @@ def make_views(
     signal: SignalAugmentConfig,
     sound: SoundAugmentConfig,
     num_classes: int,
+    growth: Growth | None = None,
 ) -> Views:
-    """The views of samples that ``preprocess`` prepares."""
+    """The views of samples that ``preprocess`` prepares; those of pictures grow as ``growth`` says,
+    and have the size of the preprocessing where it is None."""
     match preprocess:
         case ImagePreprocess():
             pictures = ImageAugment(config=augment, size=preprocess.size, num_classes=num_classes)
-            return ImageViews(augment=pictures, preprocess=preprocess)
+            views = ImageViews(augment=pictures, preprocess=preprocess)
+            return views if growth is None else GrownViews(views=views, growth=growth)
         case SignalPreprocess():
             signals = SignalAugment(config=signal, mixing=augment, num_classes=num_classes)
             return SignalViews(preprocess=preprocess, augment=signals)

@@ -5,10 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from residua.augment.config import AugmentConfig
+from residua.augment.signal_config import SignalAugmentConfig
 from residua.batch import Modality
 from residua.data.config import DataConfig
 from residua.errors import UnknownNameError
 from residua.methods.config import SupervisedConfig
+from residua.recipes.presets_cifar import densenet, he2015_cifar, wrn
+from residua.recipes.presets_imagenet import (
+    rsb_a1,
+    rsb_a2,
+    rsb_a3,
+    torchvision_v1,
+    torchvision_v2,
+)
 from residua.recipes.recipe import NetworkConfig, Recipe
 from residua.training.config import OptimizerConfig, ScheduleConfig, TrainingConfig
 
@@ -29,58 +38,6 @@ def fast() -> Recipe:
     )
 
 
-def he2015_cifar() -> Recipe:
-    """CIFAR networks as He et al. train them (arXiv 1512.03385, section 4.2).
-
-    SGD 0.1, momentum 0.9 (not Nesterov's), weight decay 1e-4 on all parameters, batch 128, 64k
-    updates, a tenth of the rate at 32k and 48k, shifts by up to 4 pixels, flips.
-
-    Command: ``residua train cifar10 --recipe he2015_cifar --network resnet20``
-    Published: error 8.75 % (resnet20), 6.97 % (resnet56), 6.43 % (resnet110).
-    Cost: 182 epochs of the 45,000 pictures that validation leaves; for resnet20 about 4 hours on
-    two cores, going by the 750 pictures/s measured at 28x28. Not run in full.
-    """
-    return Recipe(
-        network=NetworkConfig(network="resnet20"),
-        data=DataConfig(validation_fraction=0.1),
-        augment=AugmentConfig(crop="pad", padding=4, flip=0.5),
-        training=TrainingConfig(
-            epochs=182,  # 64k updates of 128 from the 45,000 pictures that validation leaves
-            batch_size=128,
-            keep="last",
-            optimizer=OptimizerConfig(
-                optimizer="sgd", lr=0.1, nesterov=False, weight_decay=1e-4, decay_norms=True
-            ),
-            schedule=ScheduleConfig(schedule="step", warmup_epochs=0, milestones=(0.5, 0.75)),
-        ),
-    )
-
-
-def torchvision_v1() -> Recipe:
-    """ImageNet networks as torchvision's first weights were trained.
-
-    SGD 0.1, batch 256, 90 epochs, a tenth of the rate every 30, weight decay 1e-4 on all
-    parameters, random-resized crops to 224, flips.
-
-    Command: ``residua train path/to/imagenet --recipe torchvision_v1 --network resnet50``
-    Published: top-1 69.76 % (resnet18), 76.13 % (resnet50), 77.62 % (resnext50_32x4d).
-    Cost: 90 epochs of 1.28 million pictures, for GPUs. Not run in full.
-    """
-    return Recipe(
-        data=DataConfig(size=(224, 224)),
-        augment=AugmentConfig(crop="resized", scale=(0.08, 1.0), flip=0.5),
-        training=TrainingConfig(
-            epochs=90,
-            batch_size=256,
-            keep="last",
-            optimizer=OptimizerConfig(
-                optimizer="sgd", lr=0.1, nesterov=False, weight_decay=1e-4, decay_norms=True
-            ),
-            schedule=ScheduleConfig(schedule="step", warmup_epochs=0, milestones=(1 / 3, 2 / 3)),
-        ),
-    )
-
-
 def d2l() -> Recipe:
     """The text-book run on Fashion-MNIST: "Dive into Deep Learning", one setting for all networks.
 
@@ -96,6 +53,9 @@ def d2l() -> Recipe:
     Cost: 2,110 updates of 256; meant for a GPU. On two cores add ``--size 48 48 --epochs 2
     --limit 1000``, which trains on 1,000 of each class: resnet18 then takes 2.6 minutes of one
     core (AMD EPYC, bf16) and reaches .787 on test (one seed; alexnet needs ``--size 63 63``).
+    nin needs ``--initialisation paper``: Xavier's weights shrink the signal on its way through
+    twelve layers without norms, and 1,250 updates at rates of .05 to .4 stay at chance; with
+    Kaiming's it learns at once.
     """
     return Recipe(
         network=NetworkConfig(network="resnet18", initialisation="xavier", aux=False),
@@ -153,8 +113,65 @@ def audio() -> Recipe:
     )
 
 
+def ecg() -> Recipe:
+    """Electrocardiograms of several leads: one cycle of AdamW, as PTB-XL's benchmark trains.
+
+    Strodthoff et al., "Deep Learning for ECG Analysis: Benchmarks and Insights from PTB-XL", 2021
+    (arXiv 2004.13701), with their code: AdamW, one cycle up to .01, weight decay .01, batches of
+    128, 50 epochs, the weights of the last. They learn from random crops of 2.5 s out of 10 s and
+    take the maximum over the windows of a record; here a record is cut to a random 25 to 100 % of
+    its length in training, and answered as a whole.
+
+    Command: ``residua train path/to/ptb-xl.csv --recipe ecg --rate 100``. For segments around one
+    beat, which cuts would lose, add ``--slice 0``.
+    Published: macro-AUC .925 (PTB-XL, all 71 statements, xresnet1d101).
+    Cost: 50 epochs of 17,400 records, for a GPU. Not run in full.
+    """
+    return Recipe(
+        network=NetworkConfig(network="xresnet1d101"),
+        signal=SignalAugmentConfig(slice=0.75),
+        training=TrainingConfig(
+            epochs=50,
+            batch_size=128,
+            keep="last",
+            optimizer=OptimizerConfig(
+                optimizer="adamw", lr=0.01, beta2=0.99, weight_decay=0.01, decay_norms=True
+            ),
+            schedule=ScheduleConfig(schedule="onecycle"),
+        ),
+    )
+
+
+def finetune() -> Recipe:
+    """From weights that were learnt elsewhere to new classes: small rates, smaller near the input.
+
+    AdamW with one cycle of warm-up and cosine, each stage at .7 of the rate of the next deeper one
+    (Clark et al., "ELECTRA", 2020, section 3, who take .8 or .9 a layer; a stage has several), 15
+    epochs in batches of 64, label smoothing. Name the weights with --start; without them
+    everything would be learnt from nothing at these small rates.
+
+    Command: ``residua train path/to/birds --recipe finetune --start torchvision/resnet50``
+    Cost: 15 passes over the data. Neither cost nor result has been measured.
+    """
+    return Recipe(
+        method=SupervisedConfig(label_smoothing=0.1),
+        training=TrainingConfig(
+            epochs=15,
+            batch_size=64,
+            optimizer=OptimizerConfig(
+                optimizer="adamw", lr=5e-4, weight_decay=0.05, layer_decay=0.7, clip=1.0
+            ),
+        ),
+    )
+
+
 PRESETS: Mapping[str, Callable[[], Recipe]] = {
-    recipe.__name__: recipe for recipe in (fast, series, audio, he2015_cifar, torchvision_v1, d2l)
+    recipe.__name__: recipe
+    for recipe in (
+        *(fast, series, audio, ecg, finetune),
+        *(d2l, he2015_cifar, wrn, densenet),
+        *(torchvision_v1, torchvision_v2, rsb_a1, rsb_a2, rsb_a3),
+    )
 }
 
 

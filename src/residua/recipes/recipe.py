@@ -42,11 +42,11 @@ class NetworkConfig:
     fan-out (Glorot & Bengio, 2010), as text books do."""
     aux: bool = True
     """Train the auxiliary classifiers of networks that have them (GoogLeNet)."""
-    start: str | None = None
-    """Start from these weights: a run folder, a checkpoint, a .safetensors or .pth file,
-    torchvision/NETWORK[.TAG], timm/NETWORK[.TAG], or hf-hub:OWNER/NAME. Their mean, std, crop and
-    filter come with them; the classifier is new where the classes differ. Without --network it
-    says the network."""
+    start: Annotated[str | None, tyro.conf.arg(aliases=["--from"])] = None
+    """Start from these weights: a run folder (pre-trained or trained), a checkpoint, a .safetensors
+    or .pth file, torchvision/NETWORK[.TAG], timm/NETWORK[.TAG], or hf-hub:OWNER/NAME. Their mean,
+    std, crop and filter come with them; the classifier is new where the classes differ. Without
+    --network it says the network."""
     recompute: Literal["none", "stages", "layers"] = "none"
     """Save memory by computing activations twice: of whole stages, or of the cheap layers of dense
     networks. The results are the same."""

@@ -18,6 +18,7 @@ from residua.data.dataset import Dataset
 from residua.data.loader import Loader
 from residua.data.open import open_dataset
 from residua.errors import CheckpointError, LabelError, UnknownNameError
+from residua.evaluation.embed import Features, embed_split
 from residua.evaluation.predict import predict_split
 from residua.evaluation.predict_files import predict_files
 from residua.evaluation.results import Prediction, Predictions
@@ -25,7 +26,7 @@ from residua.evaluation.scores import Scores
 from residua.evaluation.scoring import score
 from residua.recipes.recipe import Recipe
 from residua.run.folder import RunFolder
-from residua.run.start import usable_checkpoint
+from residua.run.start import check_classifier, usable_checkpoint
 from residua.run.terminal import Terminal
 from residua.run.translation import check_samples, translation
 from residua.training.distributed import available_cores, choose_device
@@ -62,9 +63,17 @@ class Classifier:
 
     @staticmethod
     def open(
-        path: Path, *, device: str = "auto", threads: int | None = None, terminal: Terminal
+        path: Path,
+        *,
+        device: str = "auto",
+        threads: int | None = None,
+        terminal: Terminal,
+        headless: bool = False,
     ) -> Classifier:
         """The classifier in a run folder or a checkpoint folder.
+
+        Args:
+            headless: A pre-trained network without classifier will do, for its features.
 
         Raises:
             CheckpointError: If there is none.
@@ -82,6 +91,8 @@ class Classifier:
                 received=f"{path} ({_kind(path)})",
                 fix=weights if path.is_file() else "Give the folder that train printed",
             )
+        if not headless:
+            check_classifier(found, source=str(path))
         return Classifier(found, choose_device(device), terminal)
 
     @property
@@ -105,10 +116,10 @@ class Classifier:
             LabelError: For another task, classes that the network does not know, or an empty split.
         """
         config = self.recipe.data if data is None else replace(self.recipe.data, path=data)
-        dataset = open_dataset(config)
+        dataset = open_dataset(config, some_unlabelled=True)
         for problem in dataset.reader.problems:
             self.terminal.problem(problem)
-        chosen, name = _choose(dataset, split, own=data is None)
+        chosen, name = choose_split(dataset, split, own=data is None)
         schema = self.checkpoint.schema
         check_samples(dataset.schema, schema, where=dataset.name)
         translate = translation(dataset.schema, schema, where=dataset.name)
@@ -119,6 +130,19 @@ class Classifier:
         """What the network gives for the test split of ``dataset``, which people call ``name``."""
         loader = self._loader(dataset, config, name)
         return predict_split(
+            self.network,
+            (item.batch for item in loader.evaluation(_BATCH)),
+            preprocess=self.checkpoint.preprocess,
+            table=dataset.table,
+            device=self.device,
+            dtype=self.arithmetic.dtype,
+        )
+
+    def embed_dataset(self, dataset: Dataset, config: DataConfig, name: str) -> Features:
+        """What the classifier would see of the test split of ``dataset``, as in
+        `predict_dataset`."""
+        loader = self._loader(dataset, config, name)
+        return embed_split(
             self.network,
             (item.batch for item in loader.evaluation(_BATCH)),
             preprocess=self.checkpoint.preprocess,
@@ -166,15 +190,15 @@ def _kind(path: Path) -> str:
     return "a file" if path.is_file() else "a folder without either"
 
 
-def _choose(dataset: Dataset, split: str | None, *, own: bool) -> tuple[Dataset, str]:
+def choose_split(dataset: Dataset, split: str | None, *, own: bool) -> tuple[Dataset, str]:
     """The data set with the wanted rows as its test split, and what they are called."""
     if split is None:
         split = Split.TEST.value if own or Split.TEST in dataset.official else _ALL
-    names = [*(known.value for known in Split), _ALL]
+    names = [*(known.value for known in Split if known is not Split.UNLABELLED), _ALL]
     if split not in names:
         raise UnknownNameError("split", split, names)
     rows = (
-        np.arange(len(dataset.table), dtype=np.int64)
+        np.setdiff1d(np.arange(len(dataset.table)), dataset.rows(Split.UNLABELLED))
         if split == _ALL
         else dataset.rows(Split(split))
     )

@@ -67,7 +67,8 @@ def finish(session: Session, trainer: Trainer, run: RunFolder, terminal: Termina
             scores={split.value: scores.short() for split, scores in found.items()},
         )
         checkpoints.save(final, run.final)
-        _write_summary(session, trainer, chosen, run, found)
+        scores = {split.value: each.short() for split, each in found.items()}
+        write_summary(session, trainer, chosen, run, scores)
         terminal.results(found)
         terminal.say(f"report   {write_run_report(run, terminal)}")
     session.ranks.barrier()
@@ -79,18 +80,18 @@ def _chosen(session: Session, run: RunFolder, trainer: Trainer, terminal: Termin
     return usable_checkpoint(run, keep=session.recipe.training.keep, warn=terminal.warn)
 
 
-def _write_summary(
+def write_summary(
     session: Session,
     trainer: Trainer,
     chosen: Checkpoint,
     run: RunFolder,
-    found: dict[Split, Scores],
+    scores: dict[str, dict[str, Any]],
 ) -> None:
+    """Writes summary.json; ``scores`` by split."""
     records = MetricsFile(run.metrics).read()
     recipe = session.recipe
     seconds = sum(record.seconds for record in records)
     seen = sum(record.train.n for record in records)
-    scores = {split: each.short() for split, each in found.items()}
     summary = Summary(
         network=recipe.network.network,
         data=recipe.data.path,
@@ -105,7 +106,7 @@ def _write_summary(
         device=describe_device(session.ranks.device, session.arithmetic.dtype),
         weights=f"step {chosen.step}",
         train=records[-1].train.to_json() if records else None,
-        validation=scores.get(Split.VALIDATION),
-        test=scores.get(Split.TEST),
+        validation=scores.get(Split.VALIDATION.value),
+        test=scores.get(Split.TEST.value),
     )
     write_atomically(run.summary, json.dumps(asdict(summary), indent=1) + "\n")

@@ -16,7 +16,6 @@ from residua.data.choose import training_form
 from residua.data.dataset import Dataset
 from residua.data.image_preprocess import ImagePreprocess
 from residua.data.loader import Loader
-from residua.data.open import open_dataset
 from residua.data.preprocess import Preprocess
 from residua.data.signal_preprocess import SignalPreprocess
 from residua.data.sound_preprocess import SoundPreprocess
@@ -31,6 +30,7 @@ from residua.recipes.recipe import Recipe
 from residua.report.contents import ReportContents, Response, SplitCounts
 from residua.report.samples import Clip, Content, Picture, Shown
 from residua.run.folder import RunFolder
+from residua.run.opening import opened
 from residua.run.samples import answer_in_words, content, kept, right_answer, seen, signal
 from residua.run.store import load_answers
 
@@ -57,7 +57,7 @@ def with_samples(
     Raises:
         DataError: If it is not.
     """
-    dataset = open_dataset(recipe.data)
+    dataset = opened(recipe).dataset
     contents = replace(
         contents,
         augmented=_augmented(dataset, recipe, checkpoint.preprocess),
@@ -78,7 +78,7 @@ def _splits(dataset: Dataset) -> list[SplitCounts]:
     found: list[SplitCounts] = []
     if dataset.schema.task is not Task.CLASSIFICATION:
         return found
-    for split in Split:
+    for split in (Split.TRAIN, Split.VALIDATION, Split.TEST):
         labels = dataset.table.labels[dataset.rows(split)]
         if len(labels):
             counts = np.bincount(labels[labels >= 0], minlength=dataset.schema.num_classes)

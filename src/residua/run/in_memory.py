@@ -23,6 +23,7 @@ from residua.data.dataset import Dataset
 from residua.evaluation.calibration import fit_temperature
 from residua.recipes.recipe import Recipe
 from residua.run.classifier import Classifier
+from residua.run.opening import Opened
 from residua.run.session import Session
 from residua.run.setting import naming_full_memory
 from residua.run.terminal import Terminal
@@ -60,7 +61,9 @@ def fit(dataset: Dataset, recipe: Recipe, terminal: Terminal) -> Fitted:
     device = choose_device(recipe.training.device)
     threads = recipe.training.threads
     with closing(terminal), torch_as_it_was(device, threads), naming_full_memory():
-        session = Session.on(dataset, recipe, Ranks(device=device), terminal=terminal)
+        session = Session.on(
+            Opened(dataset=dataset), recipe, Ranks(device=device), terminal=terminal
+        )
         trainer = session.trainer()
         kept, history = _Kept(session), list[EpochRecord]()
         with terminal.watching(session, [history.append]) as observer:

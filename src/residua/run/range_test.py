@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import count
 
-from residua.data.loader import Loader, Step
+from residua.data.loader import Step
 from residua.errors import NonFiniteError
 from residua.recipes.recipe import Recipe
 from residua.run.session import Session
 from residua.run.setting import setting
 from residua.run.terminal import Terminal
+from residua.training.loop import Batches
 from residua.training.lr_finder import LrCurve, find_lr
 from residua.training.optimizers import set_learning_rates
 
@@ -46,6 +47,6 @@ def suggest_learning_rate(
         )
 
 
-def _endless(loader: Loader) -> Iterator[Step]:
+def _endless(loader: Batches) -> Iterator[Step]:
     for epoch in count():
         yield from loader.epoch(epoch)

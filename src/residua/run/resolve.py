@@ -16,6 +16,7 @@ from residua.data.sampling import steps_per_epoch
 from residua.networks.catalog import get_spec
 from residua.networks.pretrained.source import is_published
 from residua.recipes.recipe import NetworkConfig, Recipe
+from residua.recipes.views import contrastive_views
 from residua.run.options import check_options
 from residua.training.config import TrainingConfig
 from residua.training.precision import choose_arithmetic
@@ -54,15 +55,13 @@ def resolve(
     return replace(
         recipe,
         data=replace(recipe.data, path=path),
-        training=_training(recipe, len(dataset.rows(Split.TRAIN)), device),
+        training=_training(recipe, _updates_of_an_epoch(recipe, dataset), device),
     )
 
 
 def _network(config: NetworkConfig, preprocess: Preprocess) -> NetworkConfig:
     if config.network == "auto" and isinstance(preprocess, ImagePreprocess):
-        config = replace(
-            config, network="resnet20" if max(preprocess.size) <= SMALL else "resnet18"
-        )
+        config = replace(config, network="resnet20" if is_small(preprocess) else "resnet18")
     elif config.network == "auto":
         config = replace(config, network=_USUAL_NETWORK[preprocess.modality])
     if config.start and not is_published(config.start):
@@ -71,7 +70,24 @@ def _network(config: NetworkConfig, preprocess: Preprocess) -> NetworkConfig:
     return config
 
 
+def is_small(preprocess: ImagePreprocess) -> bool:
+    return max(preprocess.size) <= SMALL
+
+
+def _for_pretraining(recipe: Recipe, preprocess: ImagePreprocess) -> Recipe:
+    """Views that suit the size and the colours of the pictures, where nothing else is asked for."""
+    objective = recipe.pretrain.pretrain
+    if objective == "none":
+        return recipe
+    usual, fitting = (
+        contrastive_views(objective, small=small, channels=channels)[0].augment
+        for small, channels in ((True, 3), (is_small(preprocess), preprocess.channels))
+    )
+    return replace(recipe, augment=fitting) if recipe.augment == usual else recipe
+
+
 def _for_pictures(recipe: Recipe, dataset: Dataset, preprocess: ImagePreprocess) -> Recipe:
+    recipe = _for_pretraining(recipe, preprocess)
     augment = recipe.augment
     if augment.flip is None and dataset.name in _WRITING:
         augment = replace(augment, flip=0.0)
@@ -83,12 +99,19 @@ def _for_pictures(recipe: Recipe, dataset: Dataset, preprocess: ImagePreprocess)
     )
 
 
-def _training(recipe: Recipe, samples: int, device: torch.device) -> TrainingConfig:
+def _updates_of_an_epoch(recipe: Recipe, dataset: Dataset) -> int:
+    batch, split = recipe.training.batch_size, Split.TRAIN
+    if recipe.semi.active:  # an epoch is a pass over what has no labels
+        batch, split = batch * recipe.semi.unlabelled_ratio, Split.UNLABELLED
+    return steps_per_epoch(len(dataset.rows(split)), batch)
+
+
+def _training(recipe: Recipe, steps: int, device: torch.device) -> TrainingConfig:
     training, optimizer = recipe.training, recipe.training.optimizer
     factor = get_spec(recipe.network.network).lr_factor if optimizer.lr is None else 1
     epochs = training.epochs
     if training.updates is not None:
-        epochs = -(-training.updates // steps_per_epoch(samples, training.batch_size))
+        epochs = -(-training.updates // steps)
     return replace(
         training,
         epochs=epochs,

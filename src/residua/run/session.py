@@ -10,6 +10,7 @@ from typing import cast
 
 import numpy as np
 import torch
+from torch import nn
 
 from residua.batch import Modality, Schema, Split, Task
 from residua.checkpoint import Checkpoint
@@ -20,29 +21,28 @@ from residua.data.choose import (
     usual_length,
 )
 from residua.data.dataset import Dataset
-from residua.data.image_preprocess import ImagePreprocess
 from residua.data.loader import Loader
-from residua.data.open import open_dataset
+from residua.data.paired import PairedLoader
 from residua.data.preprocess import Preprocess
-from residua.data.sampling import shard, steps_per_epoch
-from residua.data.sound_preprocess import SoundPreprocess
-from residua.errors import LabelError, UsageError
+from residua.errors import LabelError
 from residua.evaluation.predict import predict_split
 from residua.evaluation.results import Predictions
 from residua.losses.classification import balanced_class_weights
-from residua.methods.choose import method_for
-from residua.methods.views import Views, make_views
 from residua.networks.catalog import Spec, build, get_spec
 from residua.networks.initialise import initialise_xavier
 from residua.networks.network import Network
 from residua.networks.pretrained.card import Origin
 from residua.networks.weights import WeightsCard, load_opened
 from residua.recipes.recipe import Recipe
+from residua.run.checks import check_batches, check_size, check_validation
 from residua.run.expressible import expressible
+from residua.run.learning import learning_method
+from residua.run.opening import Opened, opened
 from residua.run.resolve import resolve
 from residua.run.spec import sound_rank, spec_for
 from residua.run.start import (
     Start,
+    check_start,
     describe_start,
     keeps_classifier,
     open_start,
@@ -51,10 +51,10 @@ from residua.run.start import (
 )
 from residua.run.task import for_task, with_units
 from residua.run.terminal import Terminal
-from residua.training.config import TrainingConfig
 from residua.training.distributed import Ranks
 from residua.training.loop import Trainer
 from residua.training.precision import Arithmetic, choose_arithmetic
+from residua.training.pseudo_quality import PseudoLabelMeter
 from residua.training.sync_norm import synchronise_norms
 from residua.training.transfer import freeze
 
@@ -72,6 +72,7 @@ class Session:
         ranks: This process among its peers.
         start: Weights to start from; None for a fresh or a resumed run.
         origin: What a resumed run had started from.
+        opened: The data with what training must not see.
     """
 
     recipe: Recipe
@@ -81,6 +82,7 @@ class Session:
     terminal: Terminal
     start: Start | None = None
     origin: tuple[Origin, ...] = ()
+    opened: Opened
 
     @staticmethod
     def prepare(
@@ -98,12 +100,11 @@ class Session:
         Raises:
             ResiduaError: For data that cannot be trained on, or an unknown network.
         """
-        dataset = open_dataset(recipe.data)
-        return Session.on(dataset, recipe, ranks, terminal=terminal, resumed=resumed)
+        return Session.on(opened(recipe), recipe, ranks, terminal=terminal, resumed=resumed)
 
     @staticmethod
     def on(
-        dataset: Dataset,
+        opened: Opened,
         recipe: Recipe,
         ranks: Ranks,
         *,
@@ -111,15 +112,18 @@ class Session:
         resumed: Checkpoint | None = None,
     ) -> Session:
         """`prepare` with a data set that is open already."""
+        dataset = opened.dataset
         if not len(dataset.rows(Split.TRAIN)):
             raise LabelError("nothing to train on", where=dataset.name)
         for problem in dataset.reader.problems:
             terminal.problem(problem)
-        recipe = for_task(recipe, with_units(dataset))
-        _check_batches(recipe.training, dataset, ranks)
-        _check_validation(recipe.training, dataset)
+        if not recipe.pretrain.active:
+            recipe = for_task(recipe, with_units(dataset))
+        check_batches(recipe, dataset, ranks)
+        check_validation(recipe, dataset)
         start = None if resumed is not None else _opened_start(recipe, terminal)
         if start is not None:
+            check_start(start, dataset.schema)
             recipe = _for_network(recipe, start.card)
         preprocess = _preprocess(recipe, dataset, start, resumed)
         session = Session(
@@ -130,8 +134,9 @@ class Session:
             terminal=terminal,
             start=start,
             origin=() if resumed is None else resumed.origin,
+            opened=opened,
         )
-        session.check_size()
+        check_size(dataset, preprocess, recipe.network.network, smallest=session.smallest)
         return session.with_expressible() if session.schema.task is Task.CTC else session
 
     def with_expressible(self) -> Session:
@@ -150,8 +155,12 @@ class Session:
 
     @cached_property
     def schema(self) -> Schema:
-        """That of the data, with the units of the targets."""
-        return with_units(self.dataset)
+        """That of the data, with the units of the targets; in pre-training, without targets."""
+        if not self.recipe.pretrain.active:
+            return with_units(self.dataset)
+        schema = self.dataset.schema
+        classes = schema.classes if schema.task is Task.CLASSIFICATION else ()
+        return replace(schema, task=Task.CLASSIFICATION, classes=classes)
 
     def fingerprint(self) -> str:
         """Changes when samples are added or taken away, or labels or splits change."""
@@ -164,46 +173,6 @@ class Session:
         if table.tokens is not None:
             digest.update(repr(list(table.tokens)).encode())
         return digest.hexdigest()
-
-    def check_size(self) -> None:
-        """Raises a `UsageError` where the pictures, or most series, are too small for the
-        network."""
-        smallest = self.smallest
-        if not isinstance(self.preprocess, ImagePreprocess):
-            self._check_length(smallest)
-            return
-        height, width = self.preprocess.size
-        if min(height, width) < smallest:
-            raise UsageError(
-                f"the pictures are too small for network '{self.recipe.network.network}'",
-                expected=f"at least {smallest}x{smallest}",
-                received=f"{height}x{width}",
-                where=self.dataset.name,
-                fix=f"Enlarge them: --size {max(height, smallest)} {max(width, smallest)}",
-            )
-
-    def _check_length(self, smallest: int) -> None:
-        """Of usual series; single ones that are too short are left out and told."""
-        length = usual_length(self.dataset, self.preprocess)
-        if length is not None and length < smallest:
-            raise UsageError(
-                f"the series are too short for network '{self.recipe.network.network}'",
-                expected=f"at least {smallest} steps",
-                received=length,
-                where=self.dataset.name,
-                fix="Take another network",
-            )
-        if isinstance(self.preprocess, SoundPreprocess) and self.preprocess.rank == 2:
-            self._check_bands(self.preprocess.mels, smallest)
-
-    def _check_bands(self, mels: int, smallest: int) -> None:
-        if mels < smallest:
-            raise UsageError(
-                f"too few mel bands for network '{self.recipe.network.network}'",
-                expected=f"at least {smallest}",
-                received=mels,
-                fix=f"Take more: --mels {smallest}",
-            )
 
     @cached_property
     def smallest(self) -> int:
@@ -228,6 +197,8 @@ class Session:
             keep = keeps_classifier(card, self.schema.classes)
             loaded = load_opened(network, self.start.weights, adapt=True, keep_classifier=keep)
             self.terminal.say(f"start    {describe_start(card, self.preprocess, loaded)}")
+        if self.recipe.pretrain.active:
+            network.reset_classifier(0)
         network.use_checkpointing(config.recompute)
         return self.on_device(network)
 
@@ -241,38 +212,48 @@ class Session:
         """The loop with all that it drives."""
         recipe = self.recipe
         network = self.network()
-        if recipe.training.sync_batchnorm and self.ranks.world > 1:
-            synchronise_norms(
-                network,
-                self.ranks.device,
-                unequal=self.schema.modality is not Modality.IMAGE,
-            )
+        self._synchronise(network)
         if recipe.network.freeze:
             freeze(network, recipe.network.freeze)
-        method = method_for(
+        method = learning_method(
+            recipe,
             self.schema,
+            self.preprocess,
             network,
-            views=self.views(),
-            config=recipe.method,
             class_weights=self._class_weights(),
+            smallest=self.smallest,
         ).to(self.ranks.device)
+        for head in method.children():
+            if head is not network:
+                self._synchronise(head)
         return Trainer(
             method,
-            self.loader(Split.TRAIN),
+            self.batches(),
             recipe.training,
             self.ranks,
             name_samples=self._names,
+            pseudo=self._pseudo_meter(),
         )
 
-    def views(self) -> Views:
-        """From loaded training samples to what the network learns from."""
-        return make_views(
-            self.preprocess,
-            augment=self.recipe.augment,
-            signal=self.recipe.signal,
-            sound=self.recipe.sound,
-            num_classes=self.schema.num_classes,
-        )
+    def _synchronise(self, module: nn.Module) -> None:
+        if self.recipe.training.sync_batchnorm and self.ranks.world > 1:
+            unequal = self.schema.modality is not Modality.IMAGE
+            synchronise_norms(module, self.ranks.device, unequal=unequal)
+
+    def _pseudo_meter(self) -> PseudoLabelMeter | None:
+        hidden = self.opened.hidden
+        if hidden is None or not self.recipe.semi.active:
+            return None
+        ids, labels = torch.from_numpy(hidden.ids), torch.from_numpy(hidden.labels)
+        return PseudoLabelMeter(ids, labels, self.ranks.device)
+
+    def batches(self) -> Loader | PairedLoader:
+        """What the method learns from."""
+        labelled = self.loader(Split.TRAIN)
+        if not self.recipe.semi.active:
+            return labelled
+        ratio = self.recipe.semi.unlabelled_ratio
+        return PairedLoader(labelled, self.loader(Split.UNLABELLED), ratio=ratio)
 
     def _names(self, ids: Sequence[int]) -> list[str]:
         """Keys of samples, looked up when something is wrong with them."""
@@ -286,10 +267,18 @@ class Session:
         counts = np.bincount(labels[labels >= 0], minlength=self.schema.num_classes)
         return balanced_class_weights(torch.from_numpy(counts))
 
-    def loader(self, split: Split) -> Loader:
-        """Batches of a split: augmentable for training, in evaluation form otherwise."""
+    def loader(
+        self, split: Split, *, dataset: Dataset | None = None, evaluation: bool = False
+    ) -> Loader:
+        """Batches of a split: augmentable for training, in evaluation form otherwise.
+
+        Args:
+            split: Of the data.
+            dataset: In place of the run's own.
+            evaluation: In that form though they are of the train split.
+        """
         training = self.recipe.training
-        is_train = split is Split.TRAIN
+        is_train = split in (Split.TRAIN, Split.UNLABELLED) and not evaluation
         form = (
             training_form(self.preprocess, crop=self.recipe.augment.crop, shortest=self.smallest)
             if is_train
@@ -297,7 +286,7 @@ class Session:
         )
         what = f"decoding {split.value}"
         return Loader(
-            self.dataset,
+            self.dataset if dataset is None else dataset,
             split,
             form,
             self.recipe.data,
@@ -307,6 +296,8 @@ class Session:
             world=self.ranks.world,
             accumulate=training.accumulate if is_train else 1,
             balance=is_train and self.recipe.method.balance == "sampling",
+            repeated=training.repeated if is_train and split is Split.TRAIN else 1,
+            stored=self.dataset.learning_rows if is_train else None,
             pin=self.ranks.device.type == "cuda",
             progress=lambda done, total: self.terminal.progress(what, done, total),
             on_problem=self.terminal.problem,
@@ -372,26 +363,3 @@ def _preprocess(
             start, dataset, recipe.series, rank=rank
         )
     return found or choose_preprocess(dataset, recipe.data, recipe.series, sound_rank=rank)
-
-
-def _check_batches(training: TrainingConfig, dataset: Dataset, ranks: Ranks) -> None:
-    """Said before hours of decoding: each update must have a sample for each rank and part."""
-    samples = len(dataset.rows(Split.TRAIN))
-    smallest = samples // steps_per_epoch(samples, training.batch_size)
-    shard(smallest, rank=ranks.rank, world=ranks.world, accumulate=training.accumulate)
-
-
-def _check_validation(training: TrainingConfig, dataset: Dataset) -> None:
-    """What is decided by validation needs a validation split."""
-    waits = {
-        "--early-stopping": training.early_stopping is not None,
-        "--schedule plateau": training.schedule.schedule == "plateau",
-    }
-    for option, used in waits.items():
-        if used and not len(dataset.rows(Split.VALIDATION)):
-            raise UsageError(
-                f"{option} needs a validation split",
-                received="none",
-                where=dataset.name,
-                fix="Draw one with --validation-fraction",
-            )

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import cast
 
 from residua import checkpoint as checkpoints
-from residua.batch import Modality
+from residua.batch import Modality, Schema
 from residua.checkpoint import Checkpoint
 from residua.data.choose_image import SMALL
 from residua.data.config import DataConfig, SeriesConfig
@@ -17,7 +17,7 @@ from residua.data.image_preprocess import ImagePreprocess, Interpolation
 from residua.data.preprocess import Preprocess, SeriesPreprocess
 from residua.data.signal_preprocess import SignalPreprocess
 from residua.data.sound_preprocess import SoundPreprocess
-from residua.errors import CheckpointError
+from residua.errors import CheckpointError, WeightsError
 from residua.networks.catalog import SPECS
 from residua.networks.pretrained.card import Inputs
 from residua.networks.weights import LoadResult, Weights, WeightsCard, open_weights
@@ -59,6 +59,17 @@ def open_checkpoint(path: Path, *, warn: Warn) -> Checkpoint:
     return checkpoints.load(path)
 
 
+def check_classifier(found: Checkpoint, *, source: str) -> None:
+    """Raises a `CheckpointError` where the network has been pre-trained only."""
+    if not found.spec.num_classes:
+        raise CheckpointError(
+            "the checkpoint has no classifier",
+            where=source,
+            fix=f"Fine-tune it with residua train DATA --start {source}, or measure it with "
+            f"residua evaluate {source} --probe knn",
+        )
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Start:
     """Weights to start from and, in a checkpoint of ours, what its samples went through."""
@@ -92,6 +103,20 @@ def open_start(start: str, *, network: str | None, warn: Warn) -> Start:
         weights = Weights(card=card_of(found, source=start), read=lambda: found.weights)
         return Start(weights=weights, preprocess=found.preprocess)
     return Start(weights=open_weights(start, network=network or SPECS))
+
+
+def check_start(start: Start, schema: Schema) -> None:
+    """Raises a `WeightsError` where a checkpoint of ours has learnt from samples of another kind
+    than those of ``schema``; nothing is known of other weights."""
+    if start.preprocess is None or start.preprocess.modality is schema.modality:
+        return
+    raise WeightsError(
+        "the weights were learnt from samples of another kind",
+        expected=schema.modality.value,
+        received=start.preprocess.modality.value,
+        where=start.card.source,
+        fix="Start from a run on such samples, or without --start",
+    )
 
 
 def card_of(found: Checkpoint, *, source: str) -> WeightsCard:

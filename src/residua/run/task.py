@@ -35,7 +35,7 @@ def for_task(recipe: Recipe, schema: Schema) -> Recipe:
     method, none = recipe.method, SupervisedConfig()
     if method.label_smoothing == usual_recipe(schema.modality).method.label_smoothing:
         method = replace(method, label_smoothing=none.label_smoothing)
-    for option in ("label_smoothing", "balance"):
+    for option in ("label_smoothing", "balance", "loss"):
         if getattr(method, option) != getattr(none, option):
             raise UsageError(
                 f"--{option.replace('_', '-')} means nothing for {schema.task.value}",

@@ -108,7 +108,7 @@ class Terminal:
         recipe, schema = session.recipe, session.schema
         counts = ", ".join(
             f"{len(session.dataset.rows(split)):,} {split.value}"
-            + ("" if split in session.dataset.official else " (drawn)")
+            + ("" if split in (*session.dataset.official, Split.UNLABELLED) else " (drawn)")
             for split in Split
             if len(session.dataset.rows(split))
         )

@@ -11,21 +11,18 @@ from pathlib import Path
 import torch.distributed as dist
 
 from residua import checkpoint as checkpoints
-from residua.batch import Split
 from residua.checkpoint import Checkpoint
 from residua.errors import CheckpointError, DataError, InterruptedRunError
-from residua.evaluation.scoring import score
-from residua.networks.network import Network
 from residua.recipes.recipe import Recipe
 from residua.run.finish import finish
+from residua.run.finish_pretraining import finish_pretraining
 from residua.run.folder import RunFolder, next_free, removed_if_empty
 from residua.run.session import Session
 from residua.run.setting import setting
 from residua.run.terminal import Terminal
-from residua.run.validation import validation_scores
+from residua.run.validation import validator
 from residua.training.distributed import Ranks
 from residua.training.loop import Trainer
-from residua.training.meter import Scores
 from residua.training.record import EpochRecord, MetricsFile, TensorBoard
 from residua.training.stopping import StopRequest
 
@@ -139,7 +136,8 @@ def _complete(session: Session, trainer: Trainer, run: RunFolder, terminal: Term
     try:
         _fit(session, trainer, run, terminal)
         try:
-            finish(session, trainer, run, terminal)
+            ending = finish_pretraining if session.recipe.pretrain.active else finish
+            ending(session, trainer, run, terminal)
         except KeyboardInterrupt:
             step = trainer.position.step
             raise InterruptedRunError(signal.SIGINT, step=step) from None
@@ -162,19 +160,6 @@ def _fit(session: Session, trainer: Trainer, run: RunFolder, terminal: Terminal)
         before = MetricsFile(run.metrics).read()
         observer = stack.enter_context(terminal.watching(session, sinks, before))
         trainer.fit(validator(session), _saver(session, run), observer, stop)
-
-
-def validator(session: Session) -> Callable[[Network], Scores | None]:
-    """What scores the network on the validation split; it gives None where there is none."""
-    if not len(session.dataset.rows(Split.VALIDATION)):
-        return lambda network: None
-    loader = session.loader(Split.VALIDATION)
-
-    def validate(network: Network) -> Scores:
-        predictions = session.predict(network, loader)
-        return validation_scores(score(predictions, session.schema, "validation", quick=True))
-
-    return validate
 
 
 def _saver(session: Session, run: RunFolder) -> Callable[[Trainer], None]:

@@ -8,13 +8,13 @@ derives from (seed, step) or (seed, epoch, sample id), so a run goes on from its
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
 from math import ceil
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import cattrs
 import torch
@@ -24,7 +24,7 @@ from torch.nn.parallel import DistributedDataParallel
 from residua.augment.draws import draws_for
 from residua.batch import Batch
 from residua.checkpoint import TrainingState
-from residua.data.loader import Loader, Step
+from residua.data.loader import Step
 from residua.errors import InterruptedRunError
 from residua.methods.method import Method, StepOutput
 from residua.networks.network import Network
@@ -38,9 +38,20 @@ from residua.training.norm_statistics import learning_norms, measure_statistics
 from residua.training.optimizers import load_optimizer_state, make_optimizer, optimizer_state
 from residua.training.precision import choose_arithmetic
 from residua.training.progress import Observer
+from residua.training.pseudo_quality import PseudoLabelMeter
 from residua.training.record import EpochRecord, peak_memory
+from residua.training.sam import worst_nearby
 from residua.training.schedules import Schedule
 from residua.training.stopping import Best, StopRequest
+
+
+class Batches(Protocol):
+    """What an epoch consists of: a `Loader`, or two of them side by side."""
+
+    steps_per_epoch: int
+
+    def epoch(self, epoch: int, start_step: int = 0) -> Generator[Step]: ...
+
 
 Validate = Callable[[Network], Scores | None]
 Save = Callable[["Trainer"], None]
@@ -71,16 +82,18 @@ class Trainer:
         config: The loop's settings.
         ranks: This process among its peers.
         name_samples: The names of samples, given their ids, for error messages.
+        pseudo: Judges pseudo-labels, out of the method's reach.
     """
 
     def __init__(
         self,
         method: Method,
-        loader: Loader,
+        loader: Batches,
         config: TrainingConfig,
         ranks: Ranks,
         *,
         name_samples: Callable[[Sequence[int]], Sequence[str]] | None = None,
+        pseudo: PseudoLabelMeter | None = None,
     ) -> None:
         self.config = config
         self.ranks = ranks
@@ -100,6 +113,7 @@ class Trainer:
             name_samples=name_samples,
         )
         self.meter = Meter(ranks.device, method.score_name)
+        self.pseudo = pseudo
         self.position = Position()
         self.best = Best()
 
@@ -153,17 +167,10 @@ class Trainer:
 
     def update(self, wrapped: torch.nn.Module, step: Step) -> None:
         """One update from one batch, at the optimizer's present learning rates."""
-        for number, part in enumerate(step.parts):
-            batch = part.to(self.ranks.device)
-            self._seed_dropout(number)
-            with self._syncing(wrapped, number + 1 == len(step.parts)):
-                output = self._output(wrapped, batch)
-                loss = output.total * (self.ranks.world / step.total)
-                self.scaler.scale(loss).backward()
-            self.guard.watch(output.losses, batch.ids)
-            if output.extra is not None and batch.unlabelled is not None:
-                self.guard.watch(output.extra, batch.unlabelled.ids)
-            self.meter.add(output.losses, output.correct)
+        self._passes(wrapped, step)
+        if self.config.optimizer.sam:
+            with worst_nearby(self.method, self.config.optimizer.sam):
+                self._passes(wrapped, step, noting=False)
         self.scaler.unscale_(self.optimizer)
         norm = clip_gradients(self.method.parameters(), self.config.optimizer.clip)
         self.guard.check(norm, step=self.position.step)
@@ -174,6 +181,24 @@ class Trainer:
             self.ema.update(self.method.network, self.position.step)
         updates = self.config.epochs * self.loader.steps_per_epoch
         self.method.after_update(done=(self.position.step + 1) / updates)
+
+    def _passes(self, wrapped: torch.nn.Module, step: Step, *, noting: bool = True) -> None:
+        """Adds the gradients of all parts of a batch, and notes losses and scores."""
+        for number, part in enumerate(step.parts):
+            batch = part.to(self.ranks.device)
+            self._seed_dropout(number)
+            with self._syncing(wrapped, number + 1 == len(step.parts)):
+                output = self._output(wrapped, batch)
+                loss = output.total * (self.ranks.world / step.total)
+                self.scaler.scale(loss).backward()
+            if not noting:
+                continue
+            self.guard.watch(output.losses, batch.ids)
+            if output.extra is not None and batch.unlabelled is not None:
+                self.guard.watch(output.extra, batch.unlabelled.ids)
+            self.meter.add(output.losses, output.correct)
+            if self.pseudo is not None and output.pseudo is not None:
+                self.pseudo.add(output.pseudo)
 
     # ---- its parts ------------------------------------------------------------------------------
 
@@ -248,12 +273,17 @@ class Trainer:
                 seconds=seconds,
                 samples_per_second=train.n / max(seconds, 1e-9),
                 peak_memory_bytes=peak_memory(self.ranks.device),
-                measures=self.method.measures(self.ranks.total),
+                measures=self._measures(),
             )
         )
         self.meter.reset()
         self._end_epoch()
         self.position = replace(self.position, seconds=0.0)
+
+    def _measures(self) -> dict[str, float]:
+        """What the method and the meter of its pseudo-labels have watched since the last record."""
+        found = self.method.measures(self.ranks.total)
+        return found if self.pseudo is None else found | self.pseudo.measures(self.ranks.total)
 
     def _is_stale(self) -> bool:
         patience = self.config.early_stopping
@@ -281,6 +311,8 @@ class Trainer:
         tensors, scalars = optimizer_state(self.optimizer)
         named = {f"optimizer.{name}": tensor for name, tensor in tensors.items()}
         named["meter.sums"] = self.meter.sums
+        if self.pseudo is not None:
+            named["pseudo.sums"] = self.pseudo.sums
         named |= {f"method.{name}": tensor for name, tensor in self._beside_network().items()}
         if self.ema is not None:
             raw = self.method.network.state_dict()
@@ -319,5 +351,7 @@ class Trainer:
         if self.scaler.is_enabled():
             self.scaler.load_state_dict(cast(dict[str, Any], values["scaler"]))
         self.meter.sums.copy_(state.tensors["meter.sums"])
+        if self.pseudo is not None:
+            self.pseudo.sums.copy_(state.tensors["pseudo.sums"])
         self.position = cattrs.structure(values["position"], Position)
         self.best = cattrs.structure(values["best"], Best)

@@ -81,6 +81,17 @@ def kind_of_files(root: Path, kinds: Sequence[FileKind] = KINDS) -> FileKind | N
     return max(kinds, key=counts.__getitem__) if counts else None
 
 
+def kind_below(root: Path, kinds: Sequence[FileKind] = KINDS) -> FileKind | None:
+    """As `kind_of_files`, with what lies in ``root`` itself."""
+    counts = Counter(islice(_kinds(root, "", kinds), _ENOUGH))
+    return max(kinds, key=counts.__getitem__) if counts else None
+
+
+def files_below(root: Path, kind: FileKind) -> list[str]:
+    """Sorted paths, relative to ``root``, of the samples in it at any depth."""
+    return _files(root, "", kind)
+
+
 def _kinds(root: Path, place: str, kinds: Sequence[FileKind]) -> Iterator[FileKind]:
     def wanted(name: str) -> bool:
         return any(kind.has(name) for kind in kinds)

@@ -4,6 +4,7 @@ The delimiter is a comma, semicolon or tab; paths are relative to the file. A gr
 not be torn apart by the split, such as a patient; without one a sample is its own group. A column
 ``tokens`` in place of ``label`` holds a transcript: tokens in their order, between spaces. In a
 column ``transcript`` each character is a token, unless there are spaces; then each word is one.
+Samples of the split ``unlabelled`` need no label, and lose the one they have.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from residua.errors import DataError, FormatError, LabelError, UnreadableSampleE
 _TRANSCRIPTS = ("tokens", "transcript")
 _COLUMNS = ("path", "label", *_TRANSCRIPTS, "split", "group")
 _LONGEST_HEADER = 10_000
+_SPLITS = SPLIT_NAMES | {"unlabelled": Split.UNLABELLED, "unlabeled": Split.UNLABELLED}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -73,7 +75,11 @@ class _Row:
 
 
 def open_manifest(
-    file: Path, *, classes: Sequence[str] | None = None, strict: bool = False
+    file: Path,
+    *,
+    classes: Sequence[str] | None = None,
+    strict: bool = False,
+    some_unlabelled: bool = False,
 ) -> ManifestReader:
     """Reads the table, sees whether each file is there, and looks at a few headers.
 
@@ -82,6 +88,7 @@ def open_manifest(
         classes: The allowed labels, in their order; by default those of the training samples.
             Of transcripts the allowed tokens.
         strict: A file that is not there is an error; otherwise it is left out and told.
+        some_unlabelled: Samples that are not for validation or test may lack a label.
 
     Raises:
         FormatError: No column ``path``, or none of ``label``, ``tokens`` and ``transcript``, or a
@@ -89,7 +96,7 @@ def open_manifest(
         LabelError: An unknown split, a label that is empty or not allowed, a path that comes twice.
         UnreadableSampleError: ``strict``, and a file is not there; or sound without any header.
     """
-    rows, header = _read_rows(file)
+    rows, header = _read_rows(file, some_unlabelled=some_unlabelled)
     _check_unique(rows, file)
     rows, problems = _existing(rows, file, strict=strict)
     keys = [row.path for row in rows]
@@ -126,8 +133,12 @@ _Targets = tuple[tuple[str, ...], npt.NDArray[np.int64], Sequence[tuple[int, ...
 
 
 def _labels(rows: Sequence[_Row], file: Path, classes: Sequence[str] | None) -> _Targets:
-    splits, keys = [row.split for row in rows], [row.path for row in rows]
-    names, labels = encode_labels([row.label for row in rows], splits, keys, file, classes)
+    labels = np.full(len(rows), -1, dtype=np.int64)
+    known = [number for number, row in enumerate(rows) if row.label]
+    named = [rows[number] for number in known]
+    splits, keys = [row.split for row in named], [row.path for row in named]
+    names, found = encode_labels([row.label for row in named], splits, keys, file, classes)
+    labels[known] = found
     return names, labels, None
 
 
@@ -175,7 +186,7 @@ def _names(header: Sequence[str]) -> list[str]:
     return [name.strip().strip('"').lower() for name in header]
 
 
-def _read_rows(file: Path) -> tuple[list[_Row], list[str]]:
+def _read_rows(file: Path, *, some_unlabelled: bool) -> tuple[list[_Row], list[str]]:
     """All rows, and the names of the columns."""
     try:
         with file.open(encoding="utf-8-sig", newline="") as lines:
@@ -184,7 +195,11 @@ def _read_rows(file: Path) -> tuple[list[_Row], list[str]]:
             reader = csv.reader(lines, delimiter=delimiter, strict=True)
             header = _names(next(reader, []))
             _check_header(header, file)
-            rows = [_row(header, cells, reader.line_num, file) for cells in reader if any(cells)]
+            rows = [
+                _row(header, cells, reader.line_num, file, some_unlabelled=some_unlabelled)
+                for cells in reader
+                if any(cells)
+            ]
     except (UnicodeDecodeError, csv.Error) as error:
         raise FormatError("this is not a CSV file in UTF-8", received=error, where=file) from error
     if not rows:
@@ -215,7 +230,9 @@ def _check_header(header: Sequence[str], file: Path) -> None:
         )
 
 
-def _row(header: Sequence[str], cells: Sequence[str], number: int, file: Path) -> _Row:
+def _row(
+    header: Sequence[str], cells: Sequence[str], number: int, file: Path, *, some_unlabelled: bool
+) -> _Row:
     where = f"{file}, line {number}"
     if len(cells) != len(header):
         raise FormatError(
@@ -226,16 +243,19 @@ def _row(header: Sequence[str], cells: Sequence[str], number: int, file: Path) -
             fix="Quote cells that contain the delimiter",
         )
     values = {name: cell.strip() for name, cell in zip(header, cells, strict=True)}
-    target = _target(header)
-    for name in ("path", target):
-        if not values[name]:
-            raise (FormatError if name == "path" else LabelError)(f"no {name}", where=where)
+    split = _split(values.get("split", ""), where)
+    target, unlabelled = _target(header), split is Split.UNLABELLED
+    if not values["path"]:
+        raise FormatError("no path", where=where)
+    lacking = unlabelled or (some_unlabelled and split in (None, Split.TRAIN))
+    if not values[target] and not lacking:
+        raise LabelError(f"no {target}", where=where)
     path = os.path.normpath(values["path"])
     return _Row(
         number=number,
         path=path,
-        label=values[target],
-        split=_split(values.get("split", ""), where),
+        label="" if unlabelled else values[target],
+        split=split,
         group=values.get("group", "") or path,
     )
 
@@ -243,11 +263,11 @@ def _row(header: Sequence[str], cells: Sequence[str], number: int, file: Path) -
 def _split(value: str, where: str) -> Split | None:
     if not value:
         return None
-    split = SPLIT_NAMES.get(value.lower())
+    split = _SPLITS.get(value.lower())
     if split is None:
         raise LabelError(
             "unknown split",
-            expected="train, validation, test, or nothing",
+            expected="train, validation, test, unlabelled, or nothing",
             received=f"'{value}'",
             where=where,
         )
@@ -267,7 +287,7 @@ def _check_unique(rows: Sequence[_Row], file: Path) -> None:
 
 def _check_labels(rows: Sequence[_Row], classes: Sequence[str], file: Path) -> None:
     for row in rows:
-        if row.label not in classes:
+        if row.label and row.label not in classes:
             raise LabelError(
                 f"the label '{row.label}' is not in the class list",
                 expected=f"one of {shorten(classes)}",

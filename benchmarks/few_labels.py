@@ -1,0 +1,151 @@
+"""Ten labels a class: what learning without labels adds, on pictures, a series problem and sound.
+
+    python benchmarks/few_labels.py [--parts fashion series digits] [--seeds 5] [--out DIR]
+
+Needs Fashion-MNIST, the UCR archive's .ts files and the Free Spoken Digit Dataset below
+$RESIDUA_DATA (or --data). Each part is a grid of `residua label-efficiency`: the supervised arm
+with the recipe's own augmentation (scratch), a classifier on features learnt without labels (ssl,
+as a probe), AdaMatch (semi) and a classifier on a network that does not learn (frozen-random), all
+at the same seeds, labels and number of updates. Prints each table; says whether the paired
+intervals of ssl and semi lie above zero. With --out the runs stay, and a second call goes on.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import tyro
+
+from residua.methods.config import PretrainConfig, SemiConfig
+from residua.recipes.presets import audio, fast, series
+from residua.recipes.recipe import Recipe
+from residua.run.grid_results import GridResults, markdown
+from residua.run.label_arms import arms_named
+from residua.run.label_efficiency import run_grid
+from residua.run.label_grid import Grid
+
+Part = Literal["fashion", "series", "digits"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Accuracy from few labels, paired with the supervised arm."""
+
+    data: Path = Path(os.environ.get("RESIDUA_DATA", "data"))
+    """Folder with fashion-mnist, ucr and spoken-digits."""
+    parts: tuple[Part, ...] = ("fashion", "series", "digits")
+    """What is measured."""
+    labels: int = 10
+    """Of each class."""
+    seeds: int = 5
+    """Of weights, order and choice of labels."""
+    problem: str = "OSULeaf"
+    """The part series: a folder of the archive."""
+    network: str = "resnet20"
+    """The part fashion: a name of `residua list networks`."""
+    updates: int = 400
+    """Of each arm."""
+    pretrain_updates: int = 400
+    """Of each pre-training."""
+    arms: str = "scratch,ssl,semi,frozen-random"
+    """As in `residua label-efficiency`."""
+    threads: int = 2
+    """Of the processor."""
+    out: Path | None = None
+    """Keep the runs here."""
+
+
+def fashion(options: Options) -> Recipe:
+    """20,000 pictures to learn from, 100 of them with labels."""
+    base = fast()
+    data = replace(base.data, path=str(options.data / "fashion-mnist"), limit=2000)
+    return replace(
+        base,
+        data=data,
+        network=replace(base.network, network=options.network),
+        augment=replace(base.augment, padding=2),
+        training=replace(base.training, batch_size=32),
+    )
+
+
+def problem(options: Options) -> Recipe:
+    """One problem of the archive, on its default split."""
+    base = series()
+    return replace(base, data=replace(base.data, path=str(options.data / "ucr" / options.problem)))
+
+
+def digits(options: Options) -> Recipe:
+    """Spoken digits, on the official split."""
+    base = audio()
+    return replace(base, data=replace(base.data, path=str(options.data / "spoken-digits")))
+
+
+PARTS: Mapping[Part, Callable[[Options], Recipe]] = {
+    "fashion": fashion,
+    "series": problem,
+    "digits": digits,
+}
+
+
+def grid(options: Options, part: Part) -> Grid:
+    """Nothing is validated: there is nothing to choose."""
+    base = PARTS[part](options)
+    return Grid(
+        base=replace(
+            base,
+            data=replace(base.data, validation_fraction=0.0),
+            semi=SemiConfig(semi="adamatch", unlabelled_ratio=4),
+            pretrain=PretrainConfig(pretrain="simclr"),
+            training=replace(base.training, updates=options.updates, threads=options.threads),
+        ),
+        labels=(options.labels,),
+        arms=arms_named(options.arms.split(",")),
+        seeds=options.seeds,
+        ssl_mode="probe",
+        pretrain_updates=options.pretrain_updates,
+    )
+
+
+class Lines:
+    """Prints what is done."""
+
+    def begin(self, what: str, *, done: int, total: int, left: float | None) -> None: ...
+
+    def end(self, line: str, *, done: int, total: int, left: float | None) -> None:
+        print(f"  {done}/{total} {line}", flush=True)
+
+
+def verdicts(results: GridResults) -> list[str]:
+    """Whether each arm beats scratch: its paired interval lies above zero."""
+    return [
+        f"{row.arm} {'beats' if row.difference_low > 0 else 'does not surely beat'} scratch: "
+        f"{100 * row.difference:+.1f} ({100 * row.difference_low:+.1f} to "
+        f"{100 * row.difference_high:+.1f}) points, {row.pairs} pairs"
+        for row in results.rows
+        if row.difference is not None
+        and row.difference_low is not None
+        and row.difference_high is not None
+    ]
+
+
+def main(options: Options) -> None:
+    for part in options.parts:
+        print(f"{part}:", flush=True)
+        started = time.monotonic()
+        keep = tempfile.TemporaryDirectory() if options.out is None else nullcontext(options.out)
+        with keep as folder:
+            results = run_grid(grid(options, part), Path(folder) / part, Lines())
+        print(markdown(results))
+        print("\n".join(verdicts(results)))
+        print(f"{(time.monotonic() - started) / 60:.1f} minutes on the wall clock\n", flush=True)
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Options))

@@ -1,0 +1,34 @@
+"""The end of a pre-training: its features are measured on validation, and kept."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from residua import checkpoint as checkpoints
+from residua.run.finish import write_summary
+from residua.run.folder import RunFolder
+from residua.run.reporting import write_run_report
+from residua.run.session import Session
+from residua.run.start import usable_checkpoint
+from residua.run.terminal import Terminal
+from residua.run.validation import validator
+from residua.training.loop import Trainer
+
+
+def finish_pretraining(
+    session: Session, trainer: Trainer, run: RunFolder, terminal: Terminal
+) -> None:
+    """Saves the network without a classifier, and says how well its features tell classes apart
+    where there are labels to ask. The test split is not read."""
+    session.ranks.barrier()  # the main rank has saved them
+    chosen = usable_checkpoint(run, keep=session.recipe.training.keep, warn=terminal.warn)
+    found = validator(session)(session.on_device(chosen.network()))
+    if session.ranks.is_main:
+        scores = {} if found is None else {"validation": found.to_json()}
+        checkpoints.save(replace(chosen, scores=scores), run.final)
+        write_summary(session, trainer, chosen, run, scores)
+        if found is not None:
+            terminal.say(f"validation {found.text}, n={found.n:,}")
+        terminal.say(f"next     residua train {session.recipe.data.path} --start {run.root}")
+        terminal.say(f"report   {write_run_report(run, terminal)}")
+    session.ranks.barrier()
