@@ -27,7 +27,11 @@ def test_networks_are_listed_in_full_by_default(capsys: pytest.CaptureFixture[st
         (("networks", "wrn*"), ["wrn_16_8", "wrn_28_2", "wrn_28_10", "wrn_40_4"]),
         (("wrn",), ["wrn_16_8", "wrn_28_2", "wrn_28_10", "wrn_40_4"]),
         (("networks", "resnet1?"), ["resnet18"]),
-        (("methods",), ["supervised"]),
+        (
+            ("methods",),
+            ["supervised", "fixmatch", "adamatch", "softmatch", "mean-teacher", "simclr", "byol"]
+            + ["vicreg"],
+        ),
         (("data", "digits"), ["digits"]),
         (("recipes", "he2015"), ["he2015_cifar"]),
     ],

@@ -18,6 +18,7 @@ from residua.training.stopping import StopRequest
 
 FAST = ("--network", "resnet20", "--threads", "1", "--quiet", "--epochs", "2")
 SEMI = ("--labels-per-class", "3", "--batch-size", "6", "--unlabelled-ratio", "2", "--ema", "0.9")
+PRETRAIN = ("--batch-size", "10", "--lr", "0.01", "--projection", "32", "16")
 METHODS = ("fixmatch", "adamatch", "softmatch", "mean-teacher")
 OBJECTIVES = ("simclr", "byol", "vicreg")
 
@@ -65,7 +66,7 @@ class StopAfter(StopRequest):
     ("verb", "options"),
     [
         *(("train", (*SEMI, "--method", method)) for method in METHODS),
-        *(("pretrain", ("--batch-size", "10", "--method", each)) for each in OBJECTIVES),
+        *(("pretrain", (*PRETRAIN, "--method", each)) for each in OBJECTIVES),
     ],
 )
 def test_a_stopped_run_ends_with_the_same_bits(pictures, tmp_path, monkeypatch, verb, options):

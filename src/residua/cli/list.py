@@ -114,9 +114,9 @@ def _recipes() -> Sequence[Entry]:
 
 
 def _methods() -> Sequence[Entry]:
-    from residua.methods.config import SupervisedConfig
+    from residua.methods.config import METHODS
 
-    return [Entry(name="supervised", about=_first_line(SupervisedConfig))]
+    return [Entry(name=name, about=about) for name, about in METHODS.items()]
 
 
 def _data() -> Sequence[Entry]:

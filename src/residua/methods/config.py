@@ -10,6 +10,19 @@ import tyro
 from residua.errors import UsageError
 
 
+METHODS = {
+    "supervised": "labelled samples alone (residua train)",
+    "fixmatch": "confident pseudo-labels of weak views teach strong ones (Sohn et al., 2020)",
+    "adamatch": "FixMatch with aligned classes and a relative threshold (Berthelot et al., 2022)",
+    "softmatch": "pseudo-labels weighted by their confidence (Chen et al., 2023)",
+    "mean-teacher": "answers agree with those of averaged weights (Tarvainen & Valpola, 2017)",
+    "simclr": "two views of a sample find one another in the batch (Chen et al., 2020)",
+    "byol": "one view predicts what a teacher makes of the other (Grill et al., 2020)",
+    "vicreg": "views agree while features vary and differ (Bardes et al., 2022)",
+}
+"""What can be learnt by, for `residua list methods`; the last three are for residua pretrain."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SupervisedConfig:
     """Cross-entropy on labelled samples."""

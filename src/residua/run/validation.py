@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from residua.batch import Split
+from residua.errors import NetworkError, NonFiniteError
 from residua.evaluation.results import Evaluation
 from residua.evaluation.scores import MultilabelScores, RegressionScores, SequenceScores
 from residua.evaluation.scores import Scores as Evaluated
@@ -46,16 +47,23 @@ def _probing(session: Session) -> Validate:
     queries = session.loader(Split.VALIDATION, dataset=measured)
 
     def validate(network: Network) -> Scores:
-        return knn_scores(
-            network,
-            (item.batch for item in bank.evaluation(bank.batch_size)),
-            (item.batch for item in queries.evaluation(queries.batch_size)),
-            preprocess=session.preprocess,
-            table=measured.table,
-            device=session.ranks.device,
-            dtype=session.arithmetic.dtype,
-            num_classes=session.schema.num_classes,
-        )
+        try:
+            return knn_scores(
+                network,
+                (item.batch for item in bank.evaluation(bank.batch_size)),
+                (item.batch for item in queries.evaluation(queries.batch_size)),
+                preprocess=session.preprocess,
+                table=measured.table,
+                device=session.ranks.device,
+                dtype=session.arithmetic.dtype,
+                num_classes=session.schema.num_classes,
+            )
+        except NetworkError as error:
+            raise NonFiniteError(
+                "pre-training has diverged",
+                received=str(error).split(". ")[0],
+                fix="Lower --lr, or say --clip 1",
+            ) from error
 
     return validate
 
