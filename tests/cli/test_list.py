@@ -29,8 +29,7 @@ def test_networks_are_listed_in_full_by_default(capsys: pytest.CaptureFixture[st
         (("networks", "resnet1?"), ["resnet18"]),
         (
             ("methods",),
-            ["supervised", "fixmatch", "adamatch", "softmatch", "mean-teacher", "simclr", "byol"]
-            + ["vicreg"],
+            "supervised fixmatch adamatch softmatch mean-teacher simclr byol vicreg".split(),
         ),
         (("data", "digits"), ["digits"]),
         (("recipes", "he2015"), ["he2015_cifar"]),

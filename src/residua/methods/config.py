@@ -9,7 +9,6 @@ import tyro
 
 from residua.errors import UsageError
 
-
 METHODS = {
     "supervised": "labelled samples alone (residua train)",
     "fixmatch": "confident pseudo-labels of weak views teach strong ones (Sohn et al., 2020)",

@@ -24,6 +24,15 @@ from residua.files import write_atomically
 from residua.methods.config import PretrainConfig, SemiConfig, SupervisedConfig
 from residua.training.config import TrainingConfig
 
+PLACE = frozenset(
+    {
+        *(f"data.{name}" for name in ("path", "workers", "cache", "strict")),
+        *(f"training.{name}" for name in ("device", "threads", "compile", "tensorboard")),
+        "training.checkpoint_minutes",
+    }
+)
+"""What may be another when a run is gone on with: where it computes, not what."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkConfig:

@@ -5,19 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from residua.errors import InterruptedRunError, UsageError
-from residua.recipes.recipe import Recipe
+from residua.recipes.recipe import PLACE, Recipe
 from residua.run.completed import completed
 from residua.run.folder import RunFolder
 from residua.run.terminal import Terminal
-
-_FREE = frozenset(
-    {
-        *(f"data.{name}" for name in ("path", "workers", "cache", "strict")),
-        *(f"training.{name}" for name in ("device", "threads", "compile", "tensorboard")),
-        "training.checkpoint_minutes",
-    }
-)
-"""What may be another from one call to the next: where a run computes, not what."""
 
 
 def asked(recipe: Recipe, folder: Path, terminal: Terminal) -> RunFolder:
@@ -48,7 +39,7 @@ def _check_same(recipe: Recipe, note: Path) -> None:
         what = "the folder holds a run that another command made"
         raise UsageError(what, where=note.parent, fix=fix)
     for name, (was, now) in Recipe.load(note).changes(recipe).items():
-        if name not in _FREE:
+        if name not in PLACE:
             raise UsageError(
                 f"the folder holds a run with another {name}",
                 expected=now,

@@ -14,7 +14,7 @@ def completed(recipe: Recipe, folder: Path, terminal: Terminal) -> RunFolder:
     """The complete run of ``recipe`` in ``folder``, whatever is there already of it.
 
     A run that is complete is not touched, one that was interrupted goes on from its checkpoint, and
-    where there is none one is made. Who wants another recipe takes another folder.
+    where there is none one is made, without a report. For another recipe take another folder.
 
     Raises:
         ResiduaError: Of any kind; what was saved until then stays.
@@ -23,5 +23,5 @@ def completed(recipe: Recipe, folder: Path, terminal: Terminal) -> RunFolder:
     if run.summary.exists():
         return run
     if run.recipe.exists():
-        return resume(folder, terminal)
-    return train(recipe, folder, terminal)
+        return resume(folder, terminal, report=False)
+    return train(recipe, folder, terminal, report=False)

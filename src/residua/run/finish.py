@@ -45,7 +45,9 @@ class Summary:
     test: dict[str, Any] | None
 
 
-def finish(session: Session, trainer: Trainer, run: RunFolder, terminal: Terminal) -> None:
+def finish(
+    session: Session, trainer: Trainer, run: RunFolder, terminal: Terminal, *, report: bool
+) -> None:
     """Chooses weights by validation, calibrates a classifier there, reads the test split once."""
     chosen = _chosen(session, run, trainer, terminal)
     network = session.on_device(chosen.network())
@@ -70,7 +72,8 @@ def finish(session: Session, trainer: Trainer, run: RunFolder, terminal: Termina
         scores = {split.value: each.short() for split, each in found.items()}
         write_summary(session, trainer, chosen, run, scores)
         terminal.results(found)
-        terminal.say(f"report   {write_run_report(run, terminal)}")
+        if report:
+            terminal.say(f"report   {write_run_report(run, terminal)}")
     session.ranks.barrier()
 
 

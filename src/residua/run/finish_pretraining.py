@@ -16,7 +16,7 @@ from residua.training.loop import Trainer
 
 
 def finish_pretraining(
-    session: Session, trainer: Trainer, run: RunFolder, terminal: Terminal
+    session: Session, trainer: Trainer, run: RunFolder, terminal: Terminal, *, report: bool
 ) -> None:
     """Saves the network without a classifier, and says how well its features tell classes apart
     where there are labels to ask. The test split is not read."""
@@ -30,5 +30,6 @@ def finish_pretraining(
         if found is not None:
             terminal.say(f"validation {found.text}, n={found.n:,}")
         terminal.say(f"next     residua train {session.recipe.data.path} --start {run.root}")
-        terminal.say(f"report   {write_run_report(run, terminal)}")
+        if report:
+            terminal.say(f"report   {write_run_report(run, terminal)}")
     session.ranks.barrier()

@@ -20,7 +20,7 @@ from residua.files import write_atomically
 from residua.methods.config import PretrainConfig
 from residua.recipes.pretraining import Objective
 from residua.recipes.pretraining import pretraining as pretraining_recipe
-from residua.recipes.recipe import Recipe
+from residua.recipes.recipe import PLACE, Recipe
 from residua.recipes.views import contrastive_views
 from residua.run.label_arms import Arm, Cell, Setting, SslMode, full
 from residua.run.resolve import SMALL
@@ -30,15 +30,6 @@ from residua.run.terminal import Terminal
 
 DEFAULT_UPDATES = 1000
 """Of each arm, where the base recipe leaves it open."""
-
-_FREE = frozenset(
-    {
-        *(f"data.{name}" for name in ("path", "workers", "cache", "strict")),
-        *(f"training.{name}" for name in ("device", "threads", "compile", "tensorboard")),
-        "training.checkpoint_minutes",
-    }
-)
-"""What may be another when a grid is gone on with: where it computes, not what."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -219,7 +210,7 @@ def settle(ready: Ready, folder: Path) -> None:
         if theirs.ssl_mode != grid.ssl_mode:
             changes["ssl_mode"] = (theirs.ssl_mode, grid.ssl_mode)
     for name, (was, now) in changes.items():
-        if name not in _FREE:
+        if name not in PLACE:
             raise UsageError(
                 f"the folder holds a grid with another {name}",
                 expected=was,

@@ -13,7 +13,7 @@ import torch.distributed as dist
 from residua import checkpoint as checkpoints
 from residua.checkpoint import Checkpoint
 from residua.errors import CheckpointError, DataError, InterruptedRunError
-from residua.recipes.recipe import Recipe
+from residua.recipes.recipe import PLACE, Recipe
 from residua.run.finish import finish
 from residua.run.finish_pretraining import finish_pretraining
 from residua.run.folder import RunFolder, next_free, removed_if_empty
@@ -30,11 +30,14 @@ _KEPT_STEPS = 2
 """Checkpoints to resume from: should the newest be damaged, the one before it serves."""
 
 
-def train(recipe: Recipe, folder: Path | None, terminal: Terminal) -> RunFolder:
+def train(
+    recipe: Recipe, folder: Path | None, terminal: Terminal, *, report: bool = True
+) -> RunFolder:
     """Trains as ``recipe`` says, evaluates once on the test split, and leaves a complete run.
 
     Args:
         folder: The new run folder; None takes the next free name below ``runs``.
+        report: Write one at the end; `residua report` can do it later.
 
     Raises:
         ResiduaError: Of any kind; what was saved until then stays.
@@ -46,12 +49,12 @@ def train(recipe: Recipe, folder: Path | None, terminal: Terminal) -> RunFolder:
             trainer = session.trainer()
             if ranks.is_main:
                 session.recipe.save(run.recipe)
-        _complete(session, trainer, run, terminal)
+        _complete(session, trainer, run, terminal, report=report)
     return run
 
 
-def resume(path: Path, terminal: Terminal) -> RunFolder:
-    """Goes on with a run that stopped, as if it had not.
+def resume(path: Path, terminal: Terminal, *, report: bool = True) -> RunFolder:
+    """Goes on with a run that stopped, as if it had not; ``report`` as in `train`.
 
     Raises:
         CheckpointError: If there is no run.
@@ -72,7 +75,7 @@ def resume(path: Path, terminal: Terminal) -> RunFolder:
             _restore(session, trainer, found, run)
         if ranks.is_main:
             MetricsFile(run.metrics).keep_until(trainer.position.step)
-        _complete(session, trainer, run, terminal)
+        _complete(session, trainer, run, terminal, report=report)
     return run
 
 
@@ -103,13 +106,7 @@ def _restore(session: Session, trainer: Trainer, found: Checkpoint, run: RunFold
     trainer.restore(dict(found.weights), found.training)
 
 
-_FREE = frozenset(
-    {
-        *(f"data.{name}" for name in ("path", "workers", "cache", "strict")),
-        *(f"training.{name}" for name in ("device", "threads", "compile", "tensorboard")),
-        *(f"training.{name}" for name in ("checkpoint_minutes", "epochs", "early_stopping")),
-    }
-)
+_FREE = PLACE | {"training.epochs", "training.early_stopping"}
 """What may be another on resuming: where a run computes and for how long, not what."""
 
 
@@ -130,14 +127,16 @@ def _check_same_recipe(recipe: Recipe, found: Checkpoint, run: RunFolder) -> Non
 # ---- training -----------------------------------------------------------------------------------
 
 
-def _complete(session: Session, trainer: Trainer, run: RunFolder, terminal: Terminal) -> None:
+def _complete(
+    session: Session, trainer: Trainer, run: RunFolder, terminal: Terminal, *, report: bool
+) -> None:
     """Trains to the end and scores the result; what a signal interrupts can be resumed."""
     terminal.announce(session, trainer, run)
     try:
         _fit(session, trainer, run, terminal)
         try:
             ending = finish_pretraining if session.recipe.pretrain.active else finish
-            ending(session, trainer, run, terminal)
+            ending(session, trainer, run, terminal, report=report)
         except KeyboardInterrupt:
             step = trainer.position.step
             raise InterruptedRunError(signal.SIGINT, step=step) from None
