@@ -29,7 +29,10 @@ def test_networks_are_listed_in_full_by_default(capsys: pytest.CaptureFixture[st
         (("networks", "resnet1?"), ["resnet18"]),
         (
             ("methods",),
-            "supervised fixmatch adamatch softmatch mean-teacher simclr byol vicreg".split(),
+            [
+                *("supervised", "fixmatch", "adamatch", "softmatch", "mean-teacher"),
+                *("simclr", "byol", "vicreg"),
+            ],
         ),
         (("data", "digits"), ["digits"]),
         (("recipes", "he2015"), ["he2015_cifar"]),
