@@ -28,7 +28,7 @@ from residua.networks.catalog import build, get_spec
 from residua.networks.weights import load_state
 from residua.recipes.recipe import Recipe
 from residua.run.classifier import Classifier
-from residua.run.probe import bank_rows, can_probe, knn_scores, probe
+from residua.run.probe import bank_rows, can_probe, knn_answers, knn_scores, probe
 from residua.run.start import check_start, open_start
 from residua.run.terminal import Terminal
 
@@ -297,9 +297,10 @@ def test_scores_for_the_loop_are_those_of_the_probe(run):
         loader = Loader(dataset, split, form, classifier.recipe.data, batch_size=7)
         return (item.batch for item in loader.evaluation(7))
 
-    scores = knn_scores(
+    answers = knn_answers(
         network, batches(Split.TRAIN), batches(Split.VALIDATION), num_classes=3, **common
     )
+    scores = knn_scores(answers)
     assert network.training
     bank, queries = (
         embed_split(network, batches(split), **common) for split in (Split.TRAIN, Split.VALIDATION)
@@ -312,12 +313,8 @@ def test_scores_for_the_loop_are_those_of_the_probe(run):
     assert scores.score == pytest.approx((shares.argmax(axis=1) == queries.labels).mean())
     assert scores.loss == pytest.approx(log_loss(queries.labels, shares, labels=[0, 1, 2]))
 
-    def hidden():
-        for batch in batches(Split.VALIDATION):
-            yield replace(batch, targets=torch.full_like(batch.targets, -1))
-
     with pytest.raises(LabelError, match="no labels to score the kNN probe with"):
-        knn_scores(network, batches(Split.TRAIN), hidden(), num_classes=3, **common)
+        knn_scores(replace(answers, labels=np.full_like(answers.labels, -1)))
 
 
 # ---- runs that start from pre-trained networks --------------------------------------------------

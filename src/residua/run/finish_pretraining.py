@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from residua import checkpoint as checkpoints
+from residua.batch import Split
+from residua.evaluation.scoring import score
 from residua.run.finish import write_summary
 from residua.run.folder import RunFolder
+from residua.run.probe import knn_scores
 from residua.run.reporting import write_run_report
 from residua.run.session import Session
 from residua.run.start import usable_checkpoint
+from residua.run.store import save_evaluation
 from residua.run.terminal import Terminal
-from residua.run.validation import validator
+from residua.run.validation import Probing
 from residua.training.loop import Trainer
 
 
@@ -22,13 +27,18 @@ def finish_pretraining(
     where there are labels to ask. The test split is not read."""
     session.ranks.barrier()  # the main rank has saved them
     chosen = usable_checkpoint(run, keep=session.recipe.training.keep, warn=terminal.warn)
-    found = validator(session)(session.on_device(chosen.network()))
+    probing = Probing.of(session)
+    answers = None if probing is None else probing.answers(session.on_device(chosen.network()))
     if session.ranks.is_main:
-        scores = {} if found is None else {"validation": found.to_json()}
+        scores: dict[str, dict[str, Any]] = {}
+        if answers is not None:
+            found = score(answers, session.schema, Split.VALIDATION.value)
+            save_evaluation(run.evaluations, found, answers)
+            said = knn_scores(answers)
+            scores = {"validation": said.to_json()}
+            terminal.say(f"validation {said.text}, n={said.n:,}")
         checkpoints.save(replace(chosen, scores=scores), run.final)
         write_summary(session, trainer, chosen, run, scores)
-        if found is not None:
-            terminal.say(f"validation {found.text}, n={found.n:,}")
         terminal.say(f"next     residua train {session.recipe.data.path} --start {run.root}")
         if report:
             terminal.say(f"report   {write_run_report(run, terminal)}")

@@ -57,7 +57,8 @@ def with_samples(
     Raises:
         DataError: If it is not.
     """
-    dataset = opened(recipe).dataset
+    found = opened(recipe)
+    dataset = found.measured or found.dataset
     contents = replace(
         contents,
         augmented=_augmented(dataset, recipe, checkpoint.preprocess),
@@ -67,7 +68,7 @@ def with_samples(
     if contents.headline is None:
         return contents
     answered = _Answered(dataset, run, contents.headline.split, checkpoint, network)
-    if dataset.schema.task is not Task.CLASSIFICATION:
+    if checkpoint.schema.task is not Task.CLASSIFICATION:
         return replace(contents, answered=answered.evenly())
     mistakes, correct = answered.mistakes(), answered.correct()
     responses = _responses(dataset, network, checkpoint.preprocess, correct, mistakes)
@@ -107,7 +108,7 @@ class _Answered:
         self.schema: Schema = checkpoint.schema
         self.preprocess = checkpoint.preprocess
         self.temperature = checkpoint.temperature or 1.0
-        self.network = network
+        self.network = network if checkpoint.spec.num_classes else None
 
     def mistakes(self) -> list[Shown]:
         """The most confident ones."""

@@ -177,7 +177,7 @@ def can_probe(dataset: Dataset, split: Split = Split.VALIDATION) -> bool:
     )
 
 
-def knn_scores(
+def knn_answers(
     network: Network,
     bank: Iterable[Batch],
     queries: Iterable[Batch],
@@ -187,10 +187,10 @@ def knn_scores(
     device: torch.device,
     dtype: torch.dtype,
     num_classes: int,
-) -> Scores:
-    """Cross-entropy and accuracy of a kNN probe on the labelled samples of ``queries``.
+) -> Predictions:
+    """What a kNN probe says about ``queries``.
 
-    Under several ranks each gives its share of the batches, and each receives the same scores.
+    Under several ranks each gives its share of the batches, and each receives the same answers.
 
     Args:
         network: On ``device``, in any mode, in which it is left.
@@ -202,8 +202,7 @@ def knn_scores(
         num_classes: Classes of the data.
 
     Raises:
-        LabelError: The bank has labels of fewer than two classes, or no query has one; see
-            `can_probe`.
+        LabelError: The bank has labels of fewer than two classes; see `can_probe`.
         NetworkError: A feature is not a finite number.
     """
 
@@ -212,14 +211,15 @@ def knn_scores(
             network, batches, preprocess=preprocess, table=table, device=device, dtype=dtype
         )
 
-    taught, asked = embed(bank), embed(queries)
-    found = knn_probe(
-        taught,
-        asked,
-        num_classes=num_classes,
-        device=device,
-        neighbours=usual_neighbours(taught),
-    )
+    return knn_probe(embed(bank), embed(queries), num_classes=num_classes, device=device)
+
+
+def knn_scores(found: Predictions) -> Scores:
+    """Cross-entropy and accuracy of what `knn_answers` found, on labelled samples.
+
+    Raises:
+        LabelError: No sample has a label.
+    """
     known = found.labels >= 0
     if not known.any():
         raise LabelError("no labels to score the kNN probe with", expected="labelled samples")

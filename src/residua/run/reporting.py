@@ -20,6 +20,7 @@ from residua.evaluation.scores import Scores
 from residua.networks.pretrained.card import Origin
 from residua.networks.pretrained.source import is_published
 from residua.recipes.presets import usual_recipe
+from residua.recipes.pretraining import pretraining
 from residua.recipes.recipe import Recipe
 from residua.report.contents import Fact, ReportContents
 from residua.report.html import write_report
@@ -37,6 +38,10 @@ _SELECTION = {
     "best": "The weights are those of the epoch with the best validation {score}.",
     "last": "The weights are those of the last epoch.",
 }
+_PROBED = (
+    "Pre-training without labels: the features of the last epoch, by a kNN probe that takes "
+    "labelled training samples for neighbours. The test split was not read."
+)
 _NOUNS = {
     Modality.IMAGE: "pictures",
     Modality.SIGNAL: "signals",
@@ -65,7 +70,9 @@ def write_run_report(run: RunFolder, terminal: Terminal) -> Path:
         classes=checkpoint.schema.classes,
         date=_date(run),
         command=_command(recipe, checkpoint.schema.modality),
-        selection=_selection(recipe.training.keep, validation, test),
+        selection=_PROBED
+        if recipe.pretrain.active
+        else _selection(recipe.training.keep, validation, test),
         selected_epoch=_epoch_of(records, checkpoint.step),
         facts=_facts(run, recipe, checkpoint, records),
         environment=_environment(run),
@@ -100,8 +107,13 @@ def _data_name(recipe: Recipe) -> str:
 
 def _command(recipe: Recipe, modality: Modality) -> str:
     """The command that repeats the run: every option that differs from the default."""
-    words = ["residua", "train", recipe.data.path]
+    words = ["residua", "pretrain" if recipe.pretrain.active else "train", recipe.data.path]
     default = usual_recipe(modality)
+    if recipe.pretrain.pretrain != "none":
+        words += ["--method", recipe.pretrain.pretrain]
+        default = pretraining(modality, recipe.pretrain.pretrain)
+    elif recipe.semi.active:
+        words += ["--method", recipe.semi.semi]
     for part, usual in (
         (recipe.network, default.network),
         (recipe.data, default.data),
@@ -110,13 +122,15 @@ def _command(recipe: Recipe, modality: Modality) -> str:
         (recipe.signal, default.signal),
         (recipe.sound, default.sound),
         (recipe.method, default.method),
+        (recipe.semi, default.semi),
+        (recipe.pretrain, default.pretrain),
         (recipe.training, default.training),
         (recipe.training.optimizer, default.training.optimizer),
         (recipe.training.schedule, default.training.schedule),
     ):
         for entry in fields(part):
             value = getattr(part, entry.name)
-            said = entry.name == "path" or is_dataclass(value)
+            said = entry.name in ("path", "semi", "pretrain") or is_dataclass(value)
             if not said and value is not None and value != getattr(usual, entry.name):
                 words += _option(entry.name, value)
     return shlex.join(words)
@@ -157,6 +171,7 @@ def _facts(
         "Input": checkpoint.preprocess.describe(),
         "Data": recipe.data.path,
         "Task": f"{schema.task.value}, {schema.num_classes} {TARGETS[schema.task]}",
+        **_method_row(recipe),
         "Seed": str(training.seed),
         "Epochs": f"{len(records)} of {training.epochs}",
         "Updates": f"{records[-1].step if records else 0:,} of {training.batch_size} samples",
@@ -167,6 +182,13 @@ def _facts(
         "Peak memory": f"{max((r.peak_memory_bytes for r in records), default=0) / 2**30:.2f} GiB",
     }
     return [Fact(label=label, value=value) for label, value in rows.items()]
+
+
+def _method_row(recipe: Recipe) -> dict[str, str]:
+    """What is learnt by, where that is more than labelled samples."""
+    if recipe.pretrain.active:
+        return {"Method": f"pre-training, {recipe.pretrain.pretrain}"}
+    return {"Method": f"semi-supervised, {recipe.semi.semi}"} if recipe.semi.active else {}
 
 
 def origin_rows(origin: Sequence[Origin]) -> dict[str, str]:

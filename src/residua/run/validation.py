@@ -6,13 +6,14 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from residua.batch import Split
+from residua.data.dataset import Dataset
 from residua.errors import NetworkError, NonFiniteError
-from residua.evaluation.results import Evaluation
+from residua.evaluation.results import Evaluation, Predictions
 from residua.evaluation.scores import MultilabelScores, RegressionScores, SequenceScores
 from residua.evaluation.scores import Scores as Evaluated
 from residua.evaluation.scoring import score
 from residua.networks.network import Network
-from residua.run.probe import MOST_IN_BANK, bank_rows, can_probe, knn_scores
+from residua.run.probe import MOST_IN_BANK, bank_rows, can_probe, knn_answers, knn_scores
 from residua.run.session import Session
 from residua.training.meter import Scores
 
@@ -23,9 +24,9 @@ def validator(session: Session) -> Validate:
     """What scores the network on the validation split; it gives None where there is none, or where
     nothing says what would be right."""
     if not len(session.dataset.rows(Split.VALIDATION)):
-        return lambda network: None
+        return _unmeasured
     if session.recipe.pretrain.active:
-        return _probing(session)
+        return Probing.of(session) or _unmeasured
     loader = session.loader(Split.VALIDATION)
 
     def validate(network: Network) -> Scores:
@@ -35,25 +36,44 @@ def validator(session: Session) -> Validate:
     return validate
 
 
-def _probing(session: Session) -> Validate:
-    """Pre-training is measured by a kNN probe, where some samples have labels."""
-    measured = session.opened.measured
-    if measured is None or not can_probe(measured):
-        return lambda network: None
-    taught = {Split.TRAIN: bank_rows(measured, most=MOST_IN_BANK)}
-    bank = session.loader(
-        Split.TRAIN, dataset=replace(measured, assignment=taught), evaluation=True
-    )
-    queries = session.loader(Split.VALIDATION, dataset=measured)
+def _unmeasured(network: Network) -> None:
+    del network
 
-    def validate(network: Network) -> Scores:
+
+class Probing:
+    """Pre-training is measured by a kNN probe, where some samples have labels to ask.
+
+    Args:
+        session: Of a pre-training.
+        measured: Its data with the labels.
+    """
+
+    def __init__(self, session: Session, measured: Dataset) -> None:
+        taught = {Split.TRAIN: bank_rows(measured, most=MOST_IN_BANK)}
+        bank = replace(measured, assignment=taught)
+        self._session, self._table = session, measured.table
+        self._bank = session.loader(Split.TRAIN, dataset=bank, evaluation=True)
+        self._queries = session.loader(Split.VALIDATION, dataset=measured)
+
+    @staticmethod
+    def of(session: Session) -> Probing | None:
+        """None where there is nothing to ask."""
+        measured = session.opened.measured
+        return Probing(session, measured) if measured and can_probe(measured) else None
+
+    def __call__(self, network: Network) -> Scores:
+        return knn_scores(self.answers(network))
+
+    def answers(self, network: Network) -> Predictions:
+        """The probe's for the validation split."""
+        session = self._session
         try:
-            return knn_scores(
+            return knn_answers(
                 network,
-                (item.batch for item in bank.evaluation(bank.batch_size)),
-                (item.batch for item in queries.evaluation(queries.batch_size)),
+                (item.batch for item in self._bank.evaluation(self._bank.batch_size)),
+                (item.batch for item in self._queries.evaluation(self._queries.batch_size)),
                 preprocess=session.preprocess,
-                table=measured.table,
+                table=self._table,
                 device=session.ranks.device,
                 dtype=session.arithmetic.dtype,
                 num_classes=session.schema.num_classes,
@@ -64,8 +84,6 @@ def _probing(session: Session) -> Validate:
                 received=str(error).split(". ")[0],
                 fix="Lower --lr, or say --clip 1",
             ) from error
-
-    return validate
 
 
 def validation_scores(found: Evaluated) -> Scores:
