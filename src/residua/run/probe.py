@@ -211,7 +211,14 @@ def knn_answers(
             network, batches, preprocess=preprocess, table=table, device=device, dtype=dtype
         )
 
-    return knn_probe(embed(bank), embed(queries), num_classes=num_classes, device=device)
+    taught = embed(bank)
+    return knn_probe(
+        taught,
+        embed(queries),
+        num_classes=num_classes,
+        device=device,
+        neighbours=usual_neighbours(taught),
+    )
 
 
 def knn_scores(found: Predictions) -> Scores:
