@@ -192,7 +192,7 @@ def test_one_epoch_without_validation(tmp_path, make_contents):
 def test_without_test_split_the_number_is_called_optimistic(tmp_path, make_contents):
     page = written(make_contents(4, epochs=0, test=False), tmp_path)
     assert "validation pictures of fashion-mnist" in page.text
-    assert "There is no test split" in page.text
+    assert "No test split was scored" in page.text
 
 
 def test_only_what_is_known_is_shown(tmp_path):

@@ -76,7 +76,7 @@ def _context(contents: ReportContents, scores: Scores) -> Iterator[str]:
         yield contents.selection
     if contents.test is None:
         yield (
-            "There is no test split. Where validation also chose the weights or the settings, "
+            "No test split was scored. Where validation also chose the weights or the settings, "
             "this number is optimistic."
         )
     match scores:

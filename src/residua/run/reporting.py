@@ -40,7 +40,7 @@ _SELECTION = {
 }
 _PROBED = (
     "Pre-training without labels: the features of the last epoch, by a kNN probe that takes "
-    "labelled training samples for neighbours. The test split was not read."
+    "labelled training samples for neighbours."
 )
 _NOUNS = {
     Modality.IMAGE: "pictures",
