@@ -146,11 +146,30 @@ def test_pretraining_then_training_then_probing(pictures, tmp_path, capsys):
     assert "no classifier" in capsys.readouterr().err
 
 
-def test_a_folder_without_classes(pictures, tmp_path, capsys):
-    flat = tmp_path / "flat"
+def flat_copy(pictures: Path, flat: Path) -> Path:
     flat.mkdir()
     for number, path in enumerate(sorted(pictures.glob("*/*.png"))):
         (flat / f"{number}.png").write_bytes(path.read_bytes())
+    return flat
+
+
+def test_the_report_of_a_folder_without_classes_shows_its_views(
+    pictures, tmp_path, capsys, monkeypatch
+):
+    from residua.run.reporting import write_run_report
+
+    run = tmp_path / "run"
+    flat = flat_copy(pictures, tmp_path / "flat")
+    monkeypatch.setattr("residua.run.finish_pretraining.write_run_report", write_run_report)
+    assert run_verb("pretrain", flat, run, "--batch-size", "16") == 0
+    assert capsys.readouterr().err == ""
+    page = (run / "report/report.html").read_text(encoding="utf-8")
+    assert "Augmented samples" in page
+    assert "residua pretrain" in page
+
+
+def test_a_folder_without_classes(pictures, tmp_path, capsys):
+    flat = flat_copy(pictures, tmp_path / "flat")
     (flat / "broken.png").write_bytes(b"no picture")
     run = tmp_path / "run"
     assert run_verb("pretrain", flat, run, "--batch-size", "16") == 0

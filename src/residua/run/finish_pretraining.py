@@ -39,7 +39,8 @@ def finish_pretraining(
             terminal.say(f"validation {said.text}, n={said.n:,}")
         checkpoints.save(replace(chosen, scores=scores), run.final)
         write_summary(session, trainer, chosen, run, scores)
-        terminal.say(f"next     residua train {session.recipe.data.path} --start {run.root}")
+        data = session.recipe.data.path if session.schema.classes else "LABELLED-DATA"
+        terminal.say(f"next     residua train {data} --start {run.root}")
         if report:
             terminal.say(f"report   {write_run_report(run, terminal)}")
     session.ranks.barrier()

@@ -61,7 +61,7 @@ def with_samples(
     dataset = found.measured or found.dataset
     contents = replace(
         contents,
-        augmented=_augmented(dataset, recipe, checkpoint.preprocess),
+        augmented=_augmented(found.dataset, recipe, checkpoint.preprocess),
         splits=_splits(dataset),
         problems=tuple(dataset.reader.problems),
     )
@@ -77,7 +77,7 @@ def with_samples(
 
 def _splits(dataset: Dataset) -> list[SplitCounts]:
     found: list[SplitCounts] = []
-    if dataset.schema.task is not Task.CLASSIFICATION:
+    if dataset.schema.task is not Task.CLASSIFICATION or not dataset.schema.classes:
         return found
     for split in (Split.TRAIN, Split.VALIDATION, Split.TEST):
         labels = dataset.table.labels[dataset.rows(split)]
