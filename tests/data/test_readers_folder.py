@@ -9,7 +9,8 @@ from PIL import Image
 
 from residua.batch import Split
 from residua.data.decode import decode
-from residua.data.readers.folder import open_folder, split_folders
+from residua.data.readers.folder import files_below, open_folder, split_folders
+from residua.data.readers.kinds import PICTURES
 from residua.errors import FormatError, LabelError, UnreadableSampleError
 
 
@@ -99,6 +100,13 @@ def test_hidden_files_and_other_files_are_ignored(root: Path) -> None:
     reader = open_folder(root)
     assert list(reader.table.keys) == before
     assert not reader.problems
+
+
+def test_pictures_of_runs_are_no_samples(root: Path) -> None:
+    before = files_below(root, PICTURES)
+    paint(root / "runs" / "first" / "report" / "1.png")
+    (root / "runs" / "first" / "recipe.json").write_text("{}")
+    assert files_below(root, PICTURES) == before
 
 
 def test_text_named_jpg_is_a_sample_that_cannot_be_decoded(root: Path) -> None:

@@ -52,6 +52,7 @@ def resolve(
     path = recipe.data.path
     if Path(path).expanduser().exists():
         path = str(Path(path).expanduser().resolve())  # resuming works from any folder
+    recipe = replace(recipe, training=_batches(recipe, dataset))
     return replace(
         recipe,
         data=replace(recipe.data, path=path),
@@ -97,6 +98,13 @@ def _for_pictures(recipe: Recipe, dataset: Dataset, preprocess: ImagePreprocess)
         augment=replace(augment, crop=views.crop, flip=views.flip, padding=views.padding),
         data=replace(recipe.data, size=preprocess.size, channels=preprocess.channels),
     )
+
+
+def _batches(recipe: Recipe, dataset: Dataset) -> TrainingConfig:
+    """Beside unlabelled samples the labelled ones go round and round, however few they are."""
+    if recipe.semi.active:
+        return recipe.training
+    return recipe.training.shared(len(dataset.rows(Split.TRAIN)))
 
 
 def _updates_of_an_epoch(recipe: Recipe, dataset: Dataset) -> int:

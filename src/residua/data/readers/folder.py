@@ -27,6 +27,7 @@ from residua.data.readers.shared import (
 from residua.errors import DataError, FormatError, LabelError
 
 _DEBRIS = frozenset({"__macosx", "@eadir", "__pycache__", "lost+found"})
+_RUN = "recipe.json"  # in the folder of a run, whose pictures are no samples
 _ENOUGH = 1000  # files that say what kind of samples a folder holds
 
 
@@ -197,7 +198,7 @@ def _subfolders(folder: Path) -> list[str]:
 def _is_folder(entry: os.DirEntry[str]) -> bool:
     if entry.name.startswith(".") or entry.name.lower() in _DEBRIS:
         return False
-    return entry.is_dir()
+    return entry.is_dir() and not os.path.exists(os.path.join(entry.path, _RUN))  # noqa: PTH110, PTH118
 
 
 def _files(root: Path, branch: str, kind: FileKind, *, nested: bool = True) -> list[str]:

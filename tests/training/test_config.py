@@ -1,0 +1,45 @@
+"""What a training configuration makes of the number of samples."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from residua.errors import UsageError
+from residua.training.config import TrainingConfig
+
+
+@pytest.mark.parametrize(
+    ("samples", "batch", "updates"), [(36, 4, 800), (67, 6, 534), (100, 10, 320), (270, 16, 200)]
+)
+def test_small_sets_come_in_small_batches(samples: int, batch: int, updates: int) -> None:
+    config = TrainingConfig(batch_size=16, batch_share=0.1, updates=200).shared(samples)
+    assert (config.batch_size, config.updates) == (batch, updates)
+
+
+@given(
+    samples=st.integers(1, 10_000),
+    size=st.integers(1, 300),
+    share=st.floats(0.01, 1.0),
+    updates=st.none() | st.integers(1, 5000),
+)
+def test_the_samples_seen_stay(samples: int, size: int, share: float, updates: int | None) -> None:
+    before = TrainingConfig(batch_size=size, batch_share=share, updates=updates)
+    after = before.shared(samples)
+    assert after.shared(samples) == after
+    assert min(size, 4) <= after.batch_size <= size
+    if updates is None or after.updates is None:
+        assert after.updates is updates is None
+        return
+    extra = after.updates * after.batch_size - updates * size
+    assert 0 <= extra < after.batch_size
+
+
+def test_repetitions_of_a_sample_fit_into_its_batch() -> None:
+    config = TrainingConfig(batch_size=64, batch_share=0.1, repeated=8)
+    assert config.shared(20).batch_size == 8
+
+
+@pytest.mark.parametrize("share", [0, -0.1, 1.1])
+def test_shares_out_of_range(share: float) -> None:
+    with pytest.raises(UsageError, match="batch_share"):
+        TrainingConfig(batch_share=share).check()
