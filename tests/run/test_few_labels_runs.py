@@ -19,6 +19,13 @@ from residua.training.stopping import StopRequest
 FAST = ("--network", "resnet20", "--threads", "1", "--quiet", "--epochs", "2")
 SEMI = ("--labels-per-class", "3", "--batch-size", "6", "--unlabelled-ratio", "2", "--ema", "0.9")
 PRETRAIN = ("--batch-size", "10", "--lr", "0.01", "--projection", "32", "16")
+INGREDIENTS = (
+    ("--sam", "0.05"),
+    ("--progressive", "0.5", "--train-scale", "0.8"),
+    ("--repeated", "2"),
+    ("--loss", "bce", "--mixup", "0.2", "--cutmix", "1", "--optimizer", "lamb"),
+    ("--policy", "augmix", "--square-cutout", "1"),
+)
 METHODS = ("fixmatch", "adamatch", "softmatch", "mean-teacher")
 OBJECTIVES = ("simclr", "byol", "vicreg")
 
@@ -67,6 +74,7 @@ class StopAfter(StopRequest):
     [
         *(("train", (*SEMI, "--method", method)) for method in METHODS),
         *(("pretrain", (*PRETRAIN, "--method", each)) for each in OBJECTIVES),
+        *(("train", ("--batch-size", "10", *ingredient)) for ingredient in INGREDIENTS),
     ],
 )
 def test_a_stopped_run_ends_with_the_same_bits(pictures, tmp_path, monkeypatch, verb, options):

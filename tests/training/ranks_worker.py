@@ -16,7 +16,7 @@ from residua.training.config import OptimizerConfig, TrainingConfig
 from residua.training.distributed import joined_ranks
 
 
-def main(pictures: str, out: str, sync: str, accumulate: str) -> None:
+def main(pictures: str, out: str, sync: str, accumulate: str, sam: str) -> None:
     recipe = Recipe(
         data=DataConfig(path=pictures, size=(16, 16)),
         network=NetworkConfig(network="resnet20"),
@@ -26,7 +26,7 @@ def main(pictures: str, out: str, sync: str, accumulate: str) -> None:
             precision="float32",
             device="cpu",
             sync_batchnorm=sync == "sync",
-            optimizer=OptimizerConfig(lr=1.0, momentum=0.0, weight_decay=0.0),
+            optimizer=OptimizerConfig(lr=1.0, momentum=0.0, weight_decay=0.0, sam=float(sam)),
         ),
     )
     recipe = replace(recipe, augment=replace(recipe.augment, mixup=0.0))

@@ -26,13 +26,16 @@ def launch(ranks: int, *command: str) -> None:
     )
 
 
-@pytest.mark.parametrize(("sync", "accumulate"), [("sync", "1"), ("frozen", "1"), ("frozen", "2")])
+@pytest.mark.parametrize(
+    ("sync", "accumulate", "sam"),
+    [("sync", "1", "0"), ("frozen", "1", "0"), ("frozen", "2", "0"), ("frozen", "2", "0.5")],
+)
 def test_two_ranks_make_the_update_of_one(
-    pictures: Path, tmp_path: Path, sync: str, accumulate: str
+    pictures: Path, tmp_path: Path, sync: str, accumulate: str, sam: str
 ) -> None:
-    alone = [str(WORKER), str(pictures), str(tmp_path), sync, "1"]
+    alone = [str(WORKER), str(pictures), str(tmp_path), sync, "1", sam]
     subprocess.run([sys.executable, *alone], check=True)
-    launch(2, str(WORKER), str(pictures), str(tmp_path), sync, accumulate)
+    launch(2, str(WORKER), str(pictures), str(tmp_path), sync, accumulate, sam)
     one = load_file(tmp_path / "rank-0-of-1.safetensors")
     two = [load_file(tmp_path / f"rank-{rank}-of-2.safetensors") for rank in range(2)]
     for name, expected in one.items():
