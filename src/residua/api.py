@@ -53,9 +53,8 @@ def train(
             start=base.network.start if start is None else str(start),
         ),
         training=replace(
-            training,
+            training.asked(epochs=epochs is not None, batch_size=batch_size is not None),
             epochs=training.epochs if epochs is None else epochs,
-            updates=training.updates if epochs is None else None,
             batch_size=training.batch_size if batch_size is None else batch_size,
             seed=training.seed if seed is None else seed,
             optimizer=replace(optimizer, lr=optimizer.lr if lr is None else lr),

@@ -226,6 +226,7 @@ def test_word_that_names_no_data(
     capsys: Capture, own_pictures: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(own_pictures.parent)
+    monkeypatch.delenv("RESIDUA_DATA", raising=False)  # what lies there is suggested too
     fails(
         capsys,
         2,

@@ -44,8 +44,9 @@ def test_docstrings_say_how_to_run_and_what_it_costs(name: str) -> None:
 def test_the_command_line_starts_from_the_recipe(name: str) -> None:
     command = parse(["somewhere", "--recipe", name, "--epochs", "7"])
     changes = preset(name).changes(command.config)
-    assert set(changes) <= {"training.epochs"}
+    assert set(changes) <= {"training.epochs", "training.updates"}
     assert command.config.training.epochs == 7
+    assert command.config.training.updates is None
 
 
 NEW = {

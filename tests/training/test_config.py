@@ -9,7 +9,7 @@ from residua.training.config import TrainingConfig
 
 
 @pytest.mark.parametrize(
-    ("samples", "batch", "updates"), [(36, 4, 800), (67, 6, 534), (100, 10, 320), (270, 16, 200)]
+    ("samples", "batch", "updates"), [(36, 4, 400), (67, 6, 327), (100, 10, 253), (270, 16, 200)]
 )
 def test_small_sets_come_in_small_batches(samples: int, batch: int, updates: int) -> None:
     config = TrainingConfig(batch_size=16, batch_share=0.1, updates=200).shared(samples)
@@ -22,16 +22,15 @@ def test_small_sets_come_in_small_batches(samples: int, batch: int, updates: int
     share=st.floats(0.01, 1.0),
     updates=st.none() | st.integers(1, 5000),
 )
-def test_the_samples_seen_stay(samples: int, size: int, share: float, updates: int | None) -> None:
+def test_batches_shrink_and_updates_grow(
+    samples: int, size: int, share: float, updates: int | None
+) -> None:
     before = TrainingConfig(batch_size=size, batch_share=share, updates=updates)
     after = before.shared(samples)
     assert after.shared(samples) == after
     assert min(size, 4) <= after.batch_size <= size
-    if updates is None or after.updates is None:
-        assert after.updates is updates is None
-        return
-    extra = after.updates * after.batch_size - updates * size
-    assert 0 <= extra < after.batch_size
+    assert (after.updates is None) == (updates is None)
+    assert (after.updates or 0) >= (updates or 0)
 
 
 def test_repetitions_of_a_sample_fit_into_its_batch() -> None:
@@ -43,3 +42,10 @@ def test_repetitions_of_a_sample_fit_into_its_batch() -> None:
 def test_shares_out_of_range(share: float) -> None:
     with pytest.raises(UsageError, match="batch_share"):
         TrainingConfig(batch_share=share).check()
+
+
+def test_what_is_asked_for_is_taken_as_it_is() -> None:
+    recipe = TrainingConfig(updates=2000, batch_size=16, batch_share=0.1)
+    assert recipe.asked(epochs=False, batch_size=False) == recipe
+    assert recipe.asked(epochs=True, batch_size=False).updates is None
+    assert recipe.asked(epochs=False, batch_size=True).shared(20).batch_size == 16

@@ -85,18 +85,21 @@ def with_recipe_defaults(command: type[T], arguments: Sequence[str], *, verb: st
     name = _recipe_name(arguments)
 
     def parsed(base: Recipe) -> T:
-        default = command.of(name, base)
+        default = command.of(name, _without_rules(base, arguments))
         return parse_arguments(command, arguments, verb=verb, default=default)
 
     if name != AUTO:
         return parsed(preset(name))
     command_line = parsed(fast())
     base = _usual(command_line.data)
-    if base is None:
-        return command_line
-    if any(each.split("=")[0] == "--epochs" for each in arguments):
-        base = replace(base, training=replace(base.training, updates=None))
-    return parsed(base)
+    return command_line if base is None else parsed(base)
+
+
+def _without_rules(base: Recipe, arguments: Sequence[str]) -> Recipe:
+    """Where an option is given, what the recipe would change of it says nothing."""
+    given = {each.split("=")[0] for each in arguments}
+    training = base.training.asked(epochs="--epochs" in given, batch_size="--batch-size" in given)
+    return replace(base, training=training)
 
 
 def _usual(data: str) -> Recipe | None:

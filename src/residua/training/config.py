@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from math import sqrt
 from typing import Literal
 
 from residua.errors import UsageError
@@ -110,7 +111,7 @@ class TrainingConfig:
     """Samples of one update, over all ranks and accumulation steps."""
     batch_share: float = 1.0
     """Largest share of the training samples that makes a batch, where `batch_size` is larger; 4
-    samples always may, and `updates` becomes as many times more. Small training sets learn better
+    samples always may. `updates` grows by the root of how many times smaller batches are. Small training sets learn better
     in small batches: 0.1 is what Ismail Fawaz et al. (2019) take. Not beside unlabelled samples."""
     accumulate: int = 1
     """Parts into which each rank splits its share of a batch, to save memory."""
@@ -149,12 +150,22 @@ class TrainingConfig:
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
 
+    def asked(self, *, epochs: bool, batch_size: bool) -> TrainingConfig:
+        """Where the number of epochs or the size of batches is said, it is as said: without
+        `updates`, without `batch_share`."""
+        return replace(
+            self,
+            updates=None if epochs else self.updates,
+            batch_share=1.0 if batch_size else self.batch_share,
+        )
+
     def shared(self, samples: int) -> TrainingConfig:
-        """With the `batch_size` that `batch_share` allows of so many training samples, and as many
-        more `updates` as see the same number of samples."""
+        """With the `batch_size` that `batch_share` allows of so many training samples, and more
+        `updates`: by the root of how many times smaller batches are, as gradients become noisier.
+        """
         least = max(_SMALLEST_SHARE, self.repeated)
         batch = min(self.batch_size, max(least, int(samples * self.batch_share)))
-        updates = self.updates and -(-self.updates * self.batch_size // batch)
+        updates = self.updates and round(self.updates * sqrt(self.batch_size / batch))
         return replace(self, batch_size=batch, updates=updates, batch_share=1.0)
 
     def check(self) -> None:
