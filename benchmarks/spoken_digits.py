@@ -102,7 +102,7 @@ def unheard(options: Options) -> None:
     groups = speakers(reader.table.keys)
     found: list[float] = []
     for speaker in sorted(set(groups)):
-        with tempfile.TemporaryDirectory(dir=options.data.parent) as folder:
+        with tempfile.TemporaryDirectory() as folder:
             manifest = Path(folder) / "manifest.csv"
             write_leave_one_out(manifest, reader, groups, held_out=speaker)
             each = [trained(options, manifest, seed, accuracy) for seed in options.seeds]

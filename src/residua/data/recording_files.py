@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from residua.data.recordings import Values, unique_names
+from residua.data.recordings import FileRecording, Values, unique_names
 from residua.errors import FormatError, UnreadableSampleError, UsageError
 
 _EVERY = 4096
@@ -25,19 +25,8 @@ _TIMES = ("time", "seconds")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SoundRecording:
+class SoundRecording(FileRecording):
     """A file that soundfile reads: wav, flac, ogg, mp3; values from -1 to 1."""
-
-    path: Path
-    name: str
-    rate: float
-    channel_names: tuple[str, ...]
-    units: tuple[str, ...]
-    steps: int
-    channels: tuple[int, ...]
-
-    def picked(self, channels: Sequence[int]) -> Self:
-        return _picked(self, channels)
 
     def read(self, start: int, stop: int) -> Values:
         """See `residua.data.recordings.Recording`."""
@@ -56,19 +45,8 @@ class SoundRecording:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ArrayRecording:
+class ArrayRecording(FileRecording):
     """A .npy file, ``[t]``, ``[c, t]`` or ``[t, c]``: time is the longer axis."""
-
-    path: Path
-    name: str
-    rate: float
-    channel_names: tuple[str, ...]
-    units: tuple[str, ...]
-    steps: int
-    channels: tuple[int, ...]
-
-    def picked(self, channels: Sequence[int]) -> Self:
-        return _picked(self, channels)
 
     def read(self, start: int, stop: int) -> Values:
         """See `residua.data.recordings.Recording`."""
@@ -78,7 +56,7 @@ class ArrayRecording:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class TableRecording:
+class TableRecording(FileRecording):
     """A CSV file: one line a step, one column a channel, NaN where a cell is empty.
 
     Attributes:
@@ -86,19 +64,9 @@ class TableRecording:
         places: int64, where every 4,096th step begins in the file.
     """
 
-    path: Path
-    name: str
-    rate: float
-    channel_names: tuple[str, ...]
-    units: tuple[str, ...]
-    steps: int
-    channels: tuple[int, ...]
     columns: tuple[str, ...]
     delimiter: str
     places: npt.NDArray[np.int64]
-
-    def picked(self, channels: Sequence[int]) -> Self:
-        return _picked(self, channels)
 
     def read(self, start: int, stop: int) -> Values:
         """See `residua.data.recordings.Recording`."""
@@ -192,15 +160,6 @@ def open_table(path: Path, rate: float | None) -> TableRecording:
         columns=columns,
         delimiter=delimiter,
         places=places,
-    )
-
-
-def _picked(recording: Any, channels: Sequence[int]) -> Any:
-    return replace(
-        recording,
-        channel_names=tuple(recording.channel_names[i] for i in channels),
-        units=tuple(recording.units[i] for i in channels),
-        channels=tuple(recording.channels[i] for i in channels),
     )
 
 

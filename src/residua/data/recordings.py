@@ -6,6 +6,8 @@ Legend: c channels, n steps of a piece.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Protocol, Self
 
 import numpy as np
@@ -56,6 +58,34 @@ class Recording(Protocol):
             UnreadableSampleError: The file is gone, damaged or shorter than its header says.
         """
         ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileRecording:
+    """What recordings in one file have in common; a format adds ``read``.
+
+    Attributes:
+        path: The file, absolute.
+        name: For messages.
+        channels: Which of the file's channels, by position.
+    """
+
+    path: Path
+    name: str
+    rate: float
+    channel_names: tuple[str, ...]
+    units: tuple[str, ...]
+    steps: int
+    channels: tuple[int, ...]
+
+    def picked(self, channels: Sequence[int]) -> Self:
+        """See `Recording`."""
+        return replace(
+            self,
+            channel_names=tuple(self.channel_names[i] for i in channels),
+            units=tuple(self.units[i] for i in channels),
+            channels=tuple(self.channels[i] for i in channels),
+        )
 
 
 def unique_names(names: Sequence[str]) -> tuple[str, ...]:

@@ -111,8 +111,9 @@ class TrainingConfig:
     """Samples of one update, over all ranks and accumulation steps."""
     batch_share: float = 1.0
     """Largest share of the training samples that makes a batch, where `batch_size` is larger; 4
-    samples always may. `updates` grows by the root of how many times smaller batches are. Small training sets learn better
-    in small batches: 0.1 is what Ismail Fawaz et al. (2019) take. Not beside unlabelled samples."""
+    samples always may. `updates` grows by the root of how many times smaller batches are. Small
+    training sets learn better in small batches: 0.1 is what Ismail Fawaz et al. (2019) take. Not
+    beside unlabelled samples."""
     accumulate: int = 1
     """Parts into which each rank splits its share of a batch, to save memory."""
     repeated: int = 1

@@ -13,7 +13,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from residua.data.recordings import Values, unique_names
+from residua.data.recordings import FileRecording, Values, unique_names
 from residua.errors import FormatError, MissingExtraError, UnreadableSampleError
 
 EDF_SUFFIXES = (".edf", ".bdf")
@@ -28,31 +28,19 @@ if hasattr(os, "register_at_fork"):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EdfRecording:
+class EdfRecording(FileRecording):
     """A file, all channels at the rate of the fastest: lines between the values of slower ones.
 
     Attributes:
-        channels: Which of the file's signals, by position.
         counts: The file's own number of steps of each of them.
     """
 
-    path: Path
-    name: str
-    rate: float
-    channel_names: tuple[str, ...]
-    units: tuple[str, ...]
-    steps: int
-    channels: tuple[int, ...]
     counts: tuple[int, ...]
 
     def picked(self, channels: Sequence[int]) -> Self:
-        return replace(
-            self,
-            channel_names=tuple(self.channel_names[i] for i in channels),
-            units=tuple(self.units[i] for i in channels),
-            channels=tuple(self.channels[i] for i in channels),
-            counts=tuple(self.counts[i] for i in channels),
-        )
+        """See `residua.data.recordings.Recording`."""
+        chosen = super(EdfRecording, self).picked(channels)  # slots: super() alone does not work
+        return replace(chosen, counts=tuple(self.counts[i] for i in channels))
 
     def read(self, start: int, stop: int) -> Values:
         """See `residua.data.recordings.Recording`; physical units."""

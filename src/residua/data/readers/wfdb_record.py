@@ -3,42 +3,20 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from residua.data.recordings import Values, unique_names
+from residua.data.recordings import FileRecording, Values, unique_names
 from residua.errors import FormatError, MissingExtraError, UnreadableSampleError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WfdbRecording:
-    """A record, whose signals lie in files of their own.
-
-    Attributes:
-        path: Its header without the ending, absolute.
-        channels: Which of the file's signals, by position.
-    """
-
-    path: Path
-    name: str
-    rate: float
-    channel_names: tuple[str, ...]
-    units: tuple[str, ...]
-    steps: int
-    channels: tuple[int, ...]
-
-    def picked(self, channels: Sequence[int]) -> Self:
-        return replace(
-            self,
-            channel_names=tuple(self.channel_names[i] for i in channels),
-            units=tuple(self.units[i] for i in channels),
-            channels=tuple(self.channels[i] for i in channels),
-        )
+class WfdbRecording(FileRecording):
+    """A record, whose signals lie in files of their own; ``path`` is its header, without ending."""
 
     def read(self, start: int, stop: int) -> Values:
         """See `residua.data.recordings.Recording`; physical units."""
