@@ -2,7 +2,7 @@
 
 import dataclasses
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,37 +10,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from tests.data.memory_reader import MemoryReader
 
 from residua.batch import Modality, Schema, Split
 from residua.data.audit import audit
 from residua.data.config import DataConfig
-from residua.data.dataset import Dataset, Problem, Raw, Table
+from residua.data.dataset import Dataset, Raw, Table
 from residua.data.duplicates import exact_groups, near_pairs
 from residua.data.fingerprints import Fingerprints, take_fingerprints
 from residua.data.open import open_dataset
 from residua.data.picture_prints import PicturePrints
-from residua.errors import DataError
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
-class MemoryReader:
-    """Pictures that lie in memory, encoded or not."""
-
-    pictures: Sequence[Raw]
-    table: Table
-    schema: Schema
-    name: str = "memory"
-    problems: Sequence[Problem] = ()
-
-    def identity(self) -> str:
-        return "memory"
-
-    def read(self, row: int) -> Raw:
-        return self.pictures[row]
-
-    def scan(self, rows: Sequence[int]) -> Iterator[tuple[int, Raw | DataError]]:
-        for row in rows:
-            yield row, self.pictures[row]
 
 
 def photograph(seed: int, size: int = 40) -> np.ndarray:
@@ -73,7 +52,7 @@ def make(
     pictures = [picture for part in parts.values() for picture, _ in part]
     rows = {split: np.flatnonzero(np.array(splits) == split) for split in parts}
     return Dataset(
-        reader=MemoryReader(pictures=pictures, table=table, schema=schema),
+        reader=MemoryReader(samples=pictures, table=table, schema=schema),
         assignment={split: found for split, found in rows.items() if len(found)},
         official=frozenset(split for split, found in rows.items() if len(found)),
     )
@@ -303,7 +282,7 @@ def test_the_most_similar_picture_is_that_of_all_correlations(monkeypatch):
     labels = np.zeros(60, dtype=np.int64)
     table = Table(keys=[str(i) for i in range(60)], labels=labels, splits=[None] * 60)
     schema = Schema(modality=Modality.IMAGE, channels=1, classes=("a", "b"))
-    reader = MemoryReader(pictures=list(pixels), table=table, schema=schema)
+    reader = MemoryReader(samples=list(pixels), table=table, schema=schema)
     held_out, training = np.arange(40, 60), np.arange(40)
     pairs, limit = near_pairs(
         reader, take_fingerprints(reader, PicturePrints()), held_out, training, -1.0
