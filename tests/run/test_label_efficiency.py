@@ -65,7 +65,7 @@ def base(pictures: Path) -> Recipe:
         network=replace(recipe.network, network="resnet20"),
         semi=SemiConfig(semi="adamatch", unlabelled_ratio=3),
         pretrain=PretrainConfig(pretrain="byol"),
-        training=replace(recipe.training, updates=12, threads=1),
+        training=replace(recipe.training, updates=12, threads=1, batch_share=0.1),
     )
 
 
@@ -130,6 +130,7 @@ def test_what_each_arm_trains(pictures: Path) -> None:
     for recipe in made.values():
         assert (recipe.training.seed, recipe.data.label_seed) == (3, 3)
         assert (recipe.training.updates, recipe.training.keep) == (12, "last")
+        assert recipe.training.batch_share == 1  # the same batches for all
         assert (recipe.training.ema, recipe.pretrain.active) == (0.98, False)
         recipe.check()
     probe = replace(setting, ssl_mode="probe")

@@ -193,7 +193,9 @@ def _common(base: Recipe, seed: int) -> Recipe:
         data=replace(base.data, labels_per_class=None, label_seed=seed),
         network=replace(base.network, start=None, freeze=0),
         pretrain=PretrainConfig(),
-        training=replace(base.training, seed=seed, keep="last", early_stopping=None),
+        training=replace(
+            base.training, seed=seed, keep="last", early_stopping=None, batch_share=1.0
+        ),
     )
 
 
