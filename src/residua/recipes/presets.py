@@ -76,10 +76,10 @@ def d2l() -> Recipe:
 def series() -> Recipe:
     """The default for signals and text: good accuracy within minutes on a processor.
 
-    AdamW with one cycle of warm-up and cosine, 2,000 updates of 16 samples however few there are,
+    AdamW with one cycle of warm-up and cosine, 1,500 updates of 16 samples however few there are,
     the weights of the last epoch. Of fewer than 160 training samples a batch is a tenth, 4 at
     least, as in the code of Ismail Fawaz et al., "Deep learning for time series classification: a
-    review", 2019, and there are more updates, up to 4,000 (`TrainingConfig.batch_share`).
+    review", 2019, and there are more updates, up to 3,000 (`TrainingConfig.batch_share`).
 
     Command: ``residua train path/to/GunPoint``
     Cost and expected result: docs/series.md, which `benchmarks/ucr.py` measures.
@@ -87,7 +87,7 @@ def series() -> Recipe:
     return Recipe(
         method=SupervisedConfig(label_smoothing=0.1),
         training=TrainingConfig(
-            updates=2000,
+            updates=1500,
             batch_size=16,
             batch_share=0.1,
             ema=0.98,
