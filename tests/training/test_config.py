@@ -33,8 +33,9 @@ def test_batches_shrink_and_updates_grow(
     assert (after.updates or 0) >= (updates or 0)
 
 
-def test_repetitions_of_a_sample_fit_into_its_batch() -> None:
-    config = TrainingConfig(batch_size=64, batch_share=0.1, repeated=8)
+@pytest.mark.parametrize("parts", [{"repeated": 8}, {"accumulate": 8}])
+def test_batches_hold_what_they_are_made_of(parts: dict[str, int]) -> None:
+    config = TrainingConfig(batch_size=64, batch_share=0.1, **parts)
     assert config.shared(20).batch_size == 8
 
 

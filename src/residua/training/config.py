@@ -164,7 +164,7 @@ class TrainingConfig:
         """With the `batch_size` that `batch_share` allows of so many training samples, and more
         `updates`: by the root of how many times smaller batches are, as gradients become noisier.
         """
-        least = max(_SMALLEST_SHARE, self.repeated)
+        least = max(_SMALLEST_SHARE, self.repeated, self.accumulate)
         batch = min(self.batch_size, max(least, int(samples * self.batch_share)))
         updates = self.updates and round(self.updates * sqrt(self.batch_size / batch))
         return replace(self, batch_size=batch, updates=updates, batch_share=1.0)
