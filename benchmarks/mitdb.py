@@ -1,6 +1,6 @@
 """MIT-BIH arrhythmia between patients: DS1 learns, DS2 is read once (de Chazal et al., 2004).
 
-    python benchmarks/mitdb.py [--data FOLDER] [--seeds 0 1 2] [--updates 3000]
+    python benchmarks/mitdb.py [--data FOLDER] [--seeds 0 1 2] [--updates 1200] [--balance]
 
 Needs the records (.hea, .dat, .atr) at $RESIDUA_DATA/ecg-mitdb or --data, and the extra `ecg`.
 Prints accuracy, and for each AAMI class sensitivity and positive predictivity (precision), beside
@@ -39,8 +39,10 @@ class Options:
     """Seeds of weights, order and augmentation."""
     threads: int = 1
     """Of the processor; the minutes are its own, whatever else the machine does."""
-    updates: int = 3000
+    updates: int = 1200
     """Updates of 128 beats."""
+    shortest_map: int = 32
+    """Of the network; a beat and its neighbours are 1,170 steps, so all strides stay."""
     balance: bool = False
     """Draw all classes equally often."""
 
@@ -50,7 +52,11 @@ def recipe(options: Options) -> Recipe:
     return replace(
         base,
         data=replace(base.data, validation_fraction=0.0),
-        network=replace(base.network, network=options.network),
+        network=replace(
+            base.network,
+            network=options.network,
+            shortest_map=options.shortest_map if options.network == "auto" else None,
+        ),
         method=replace(base.method, balance="sampling" if options.balance else "none"),
         training=replace(
             base.training,

@@ -77,6 +77,23 @@ def test_a_stretched_window_has_the_length_of_the_whole() -> None:
     assert view(full, slice=0.6, slice_stretch=True).lengths is None
 
 
+def test_a_swapped_window_has_the_length_of_another() -> None:
+    lengths = [20, 31, 4, 12]
+    batch = make_batch(lengths)
+    swapped, window = view(batch, slice=0.6, slice_swap=True), view(batch, slice=0.6)
+    assert swapped.lengths is not None
+    found = swapped.lengths.tolist()
+    assert sorted(found) == sorted(lengths)
+    assert all(after != before for after, before in zip(found, lengths, strict=True))
+    for row, n in enumerate(found):
+        part = valid(window, row)[None]
+        expected = torch.nn.functional.interpolate(part.double(), n, mode="linear")[0]
+        torch.testing.assert_close(valid(swapped, row).double(), expected, rtol=0, atol=1e-5)
+    full = replace(make_batch([20, 20]), lengths=None)
+    stretched = view(full, slice=0.6, slice_stretch=True)
+    assert torch.equal(view(full, slice=0.6, slice_swap=True).inputs, stretched.inputs)
+
+
 def valid(batch: Batch, row: int) -> torch.Tensor:
     n = batch.inputs.shape[-1] if batch.lengths is None else int(batch.lengths[row])
     return batch.inputs[row, :, :n]

@@ -40,6 +40,21 @@ def noise(shape: tuple[int, ...], key: int) -> Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(key))
 
 
+def test_a_swapped_crop_has_the_length_of_another() -> None:
+    lengths = [30, 9, 21, 17]
+    batch = batch_of(list(enumerate(lengths)), (1, 12), 30, 0.0)
+    swapped = augment_of(**OFF, crop_swap=True).spectrogram(batch, draws_for(batch))
+    assert swapped.lengths is not None
+    found = swapped.lengths.tolist()
+    assert sorted(found) == sorted(lengths)
+    for row, (before, after) in enumerate(zip(lengths, found, strict=True)):
+        assert before != after
+        part = batch.inputs[row, :, :, :before].double()
+        expected = torch.nn.functional.interpolate(part, after, mode="linear")
+        received = swapped.inputs[row, :, :, :after].double()
+        torch.testing.assert_close(received, expected, rtol=0, atol=1e-5)
+
+
 def draws_for(batch: Batch, epoch: int = 0) -> Draws:
     return Draws(seed=3, epoch=epoch, ids=batch.ids)
 

@@ -17,9 +17,11 @@ def spectrograms(lengths: list[int], m: int = 10) -> tuple[torch.Tensor, torch.T
     return values, torch.tensor(lengths), Draws(seed=2, epoch=0, ids=ids)
 
 
-def crop(values, lengths, draws, *, time=OFF, frequency=OFF) -> torch.Tensor:
+def crop(values, lengths, draws, *, time=OFF, frequency=OFF, target=None) -> torch.Tensor:
     fill = torch.full((len(values),), 9.0)
-    return resized_crop(values, lengths, draws, fill=fill, time=time, frequency=frequency)
+    return resized_crop(
+        values, lengths, draws, fill=fill, time=time, frequency=frequency, target=target
+    )
 
 
 def read(line: np.ndarray, place: float) -> np.ndarray:
@@ -43,21 +45,23 @@ def read(line: np.ndarray, place: float) -> np.ndarray:
     ],
     ids=str,
 )
-def test_against_a_loop(options: dict[str, tuple[float, float]]) -> None:
+@pytest.mark.parametrize("target", [[1, 2, 17, 30, 30, 23], [30, 1, 23, 2, 30, 17]], ids=str)
+def test_against_a_loop(options: dict[str, tuple[float, float]], target: list[int]) -> None:
     lengths = [1, 2, 17, 30, 30, 23]
     values, n, draws = spectrograms(lengths)
-    received = crop(values, n, draws, **options).double().numpy()
+    received = crop(values, n, draws, **options, target=torch.tensor(target)).double().numpy()
     for i, frames in enumerate(lengths):
         expected = values[i, :, :frames].double().numpy()
         for axis, name in ((0, "frequency"), (1, "time")):
             low, high = options.get(name, OFF)
             share = float(draws.uniform(f"crop.{name}.share", low=low, high=high)[i])
-            size = expected.shape[axis]
+            size, after = expected.shape[axis], (len(values[i]), target[i])[axis]
             start = float(draws.uniform(f"crop.{name}.place")[i]) * (size - share * size)
             lines = np.moveaxis(expected, axis, 0)
-            places = [start + (step + 0.5) * share - 0.5 for step in range(size)]
+            scale = share * size / after
+            places = [start + (step + 0.5) * scale - 0.5 for step in range(after)]
             expected = np.moveaxis(np.stack([read(lines, p) for p in places]), 0, axis)
-        np.testing.assert_allclose(received[i, :, :frames], expected, atol=1e-4)
+        np.testing.assert_allclose(received[i, :, : target[i]], expected, atol=1e-4)
 
 
 def test_half_of_the_bands_is_torchs_enlargement_of_some_half() -> None:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from residua.augment import warps
 from residua.augment.config import AugmentConfig
-from residua.augment.mixing import mix
+from residua.augment.mixing import draw_partners, mix
 from residua.augment.signal_config import SignalAugmentConfig
 from residua.batch import Batch
 from residua.random import Draws
@@ -25,10 +25,10 @@ class SignalAugment:
     In this order: slice (and stretch), time warp, magnitude, noise, channel dropout, cut-out,
     mixing. Each parameter is drawn for each sample from its own random numbers and measured by its
     own length, so a sample's view depends neither on its batch nor on its padding, except for the
-    partner that it is mixed with. Um et al., "Data Augmentation of Wearable Sensor Data for
-    Parkinson's Disease Monitoring using Convolutional Neural Networks" (ICMI 2017), and for a
-    comparison on 128 data sets Iwana & Uchida, "An empirical survey of data augmentation for time
-    series classification with neural networks" (PLOS ONE 2021).
+    partners that it is mixed with and whose length it takes. Um et al., "Data Augmentation of
+    Wearable Sensor Data for Parkinson's Disease Monitoring using Convolutional Neural Networks"
+    (ICMI 2017), and for a comparison on 128 data sets Iwana & Uchida, "An empirical survey of data
+    augmentation for time series classification with neural networks" (PLOS ONE 2021).
 
     Attributes:
         config: What to change and how much.
@@ -59,10 +59,14 @@ class SignalAugment:
     def _moved(self, batch: Batch, draws: Draws) -> Batch:
         """What changes time."""
         config, inputs = self.config, batch.inputs
-        if config.slice > 0:
-            inputs, lengths = warps.window(inputs, _lengths(batch), draws, most=config.slice)
-            if config.slice_stretch:
-                inputs = warps.stretch(inputs, lengths, _lengths(batch))
+        if config.slice > 0 or config.slice_swap:
+            whole = _lengths(batch)
+            inputs, lengths = warps.window(inputs, whole, draws, most=config.slice)
+            if config.slice_swap and batch.lengths is not None:
+                whole = whole[draw_partners(draws, "slice.length")]
+                batch = replace(batch, lengths=whole)
+            if config.slice_stretch or config.slice_swap:
+                inputs = warps.stretch(inputs, lengths, whole)
             else:
                 batch = replace(batch, lengths=lengths)
         if config.time_warp > 0:

@@ -20,6 +20,9 @@ class SignalAugmentConfig:
     Guennec et al., 2016). 0.1 keeps 90% or more."""
     slice_stretch: bool = False
     """Stretch that window back to the length of the whole, as its authors do: it runs slower."""
+    slice_swap: bool = False
+    """Stretch it to the length of another signal of the batch instead, so that none is known by its
+    length. For pre-training: two views of a signal are found by their length otherwise."""
     time_warp: float = 0.0
     """How unevenly time runs: standard deviation of the logarithm of its speed, which changes
     smoothly (Um et al., 2017). 0.2 is usual."""

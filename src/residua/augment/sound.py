@@ -26,7 +26,8 @@ class SoundAugment:
     In two halves, because the spectrogram is computed between them: speed, shift, background, gain,
     noise on waveforms; crop, masks and mixing on spectrograms. Each parameter is drawn for each
     sample from its own random numbers and measured by its own length, so a sample's view depends
-    neither on its batch nor on its padding, except for the partners that it is mixed with.
+    neither on its batch nor on its padding, except for the partners that it is mixed with and whose
+    length it takes.
 
     Attributes:
         config: What to change and how much.
@@ -89,19 +90,23 @@ class SoundAugment:
         Raises:
             UsageError: Mixing, and targets that are sequences of tokens.
         """
-        if (self.config.time_crop, self.config.frequency_crop) != ((1.0, 1.0), (1.0, 1.0)):
-            batch = replace(batch, inputs=self._cropped(batch, draws))
+        if self.config.crops:
+            batch = self._cropped(batch, draws)
         if self.config.time_masks or self.config.frequency_masks:
             batch = replace(batch, inputs=self._masked(batch, draws))
         return self._mixed(batch, draws)
 
-    def _cropped(self, batch: Batch, draws: Draws) -> Tensor:
+    def _cropped(self, batch: Batch, draws: Draws) -> Batch:
         config, inputs, lengths = self.config, batch.inputs, _lengths(batch)
+        target = lengths[draw_partners(draws, "crop.length")] if config.crop_swap else lengths
         planes = inputs.reshape(-1, *inputs.shape[-2:])
         fill = _means(planes, lengths)
         time, bands = config.time_crop, config.frequency_crop
-        cropped = resized_crop(planes, lengths, draws, fill=fill, time=time, frequency=bands)
-        return cropped.view(inputs.shape)
+        cropped = resized_crop(
+            planes, lengths, draws, fill=fill, time=time, frequency=bands, target=target
+        )
+        after = None if batch.lengths is None else target
+        return replace(batch, inputs=cropped.view(inputs.shape), lengths=after)
 
     def _masked(self, batch: Batch, draws: Draws) -> Tensor:
         """SpecAugment without its time warping, which Park et al., "SpecAugment" (Interspeech

@@ -43,6 +43,9 @@ class SoundAugmentConfig:
     0.6 to 1.5 is usual (Niizumi et al., 2021)."""
     frequency_crop: Annotated[tuple[float, float], _Range] = (1.0, 1.0)
     """The same of the mel bands. 0.6 to 1 is usual."""
+    crop_swap: bool = False
+    """Stretch what is cropped to the length of another clip of the batch, so that no clip is known
+    by its length. For pre-training: two views of a clip are found by their length otherwise."""
     time_masks: int = 2
     """Segments of the spectrogram that are masked (SpecAugment, Park et al., 2019)."""
     time_mask_width: float = 0.2
@@ -51,6 +54,12 @@ class SoundAugmentConfig:
     """Groups of neighbouring mel bands that are masked (SpecAugment)."""
     frequency_mask_width: float = 0.2
     """Largest width of each of them, as a share of the bands; widths are uniform from 0."""
+
+    @property
+    def crops(self) -> bool:
+        """Whether spectrograms are cropped or stretched."""
+        whole = (1.0, 1.0)
+        return self.crop_swap or (self.time_crop, self.frequency_crop) != (whole, whole)
 
     def __post_init__(self) -> None:
         for name in ("gain_db", "snr", "speed", "time_crop", "frequency_crop"):

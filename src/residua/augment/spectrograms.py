@@ -19,6 +19,7 @@ def resized_crop(
     fill: Tensor,
     time: tuple[float, float],
     frequency: tuple[float, float],
+    target: Tensor | None = None,
 ) -> Tensor:
     """A window of bands and frames, resized bilinearly to the size of the whole.
 
@@ -32,29 +33,32 @@ def resized_crop(
         draws: The samples' random numbers.
         fill: float ``[b]``, what stands outside.
         time, frequency: Ranges of the shares.
+        target: int64 ``[b]``, frames that the windows become, at most f; by default ``lengths``.
 
     Returns:
-        float ``[b, m, f]`` with any values behind ``lengths``.
+        float ``[b, m, f]`` with any values behind ``target``.
     """
     bands = torch.full_like(lengths, values.shape[1])
-    values = _resized(values, bands, draws, fill, "crop.frequency", frequency).mT
-    return _resized(values, lengths, draws, fill, "crop.time", time).mT
+    target = lengths if target is None else target
+    values = _resized(values, bands, bands, draws, fill, "crop.frequency", frequency).mT
+    return _resized(values, lengths, target, draws, fill, "crop.time", time).mT
 
 
 def _resized(
     values: Tensor,
     lengths: Tensor,
+    target: Tensor,
     draws: Draws,
     fill: Tensor,
     stream: str,
     shares: tuple[float, float],
 ) -> Tensor:
-    """Along the middle axis of ``values``, of which ``lengths`` are valid."""
+    """Along the middle axis of ``values``, of which ``lengths`` are valid and become ``target``."""
     share = draws.uniform(f"{stream}.share", low=shares[0], high=shares[1])[:, None]
     n = lengths[:, None]
     start = draws.uniform(f"{stream}.place")[:, None] * (n - share * n)
     steps = torch.arange(values.shape[1], device=values.device)
-    places = start + (steps + 0.5) * share - 0.5
+    places = start + (steps + 0.5) * (share * n / target.clamp(min=1)[:, None]) - 0.5
     last = (n - 1).clamp(min=0)
     inside = places.clamp(min=0).minimum(last)
     whole = inside.floor()

@@ -98,7 +98,11 @@ def with_recipe_defaults(command: type[T], arguments: Sequence[str], *, verb: st
 def _without_rules(base: Recipe, arguments: Sequence[str]) -> Recipe:
     """Where an option is given, what the recipe would change of it says nothing."""
     given = {each.split("=")[0] for each in arguments}
-    training = base.training.asked(epochs="--epochs" in given, batch_size="--batch-size" in given)
+    training = base.training.asked(
+        epochs="--epochs" in given,
+        updates="--updates" in given,
+        batch_size="--batch-size" in given,
+    )
     return replace(base, training=training)
 
 

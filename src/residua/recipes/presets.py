@@ -79,7 +79,8 @@ def series() -> Recipe:
     AdamW with one cycle of warm-up and cosine, 1,500 updates of 16 samples however few there are,
     the weights of the last epoch. Of fewer than 160 training samples a batch is a tenth, 4 at
     least, as in the code of Ismail Fawaz et al., "Deep learning for time series classification: a
-    review", 2019, and there are more updates, up to 3,000 (`TrainingConfig.batch_share`).
+    review", 2019, and there are more updates, up to 3,000 (`TrainingConfig.batch_share` and
+    `updates_growth`).
 
     Command: ``residua train path/to/GunPoint``
     Cost and expected result: docs/series.md, which `benchmarks/ucr.py` measures.
@@ -90,6 +91,7 @@ def series() -> Recipe:
             updates=1500,
             batch_size=16,
             batch_share=0.1,
+            updates_growth=0.5,
             ema=0.98,
             keep="last",
             optimizer=OptimizerConfig(optimizer="adamw", lr=2e-3, weight_decay=0.01),

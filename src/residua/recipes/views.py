@@ -63,19 +63,20 @@ _SIMCLR = AugmentConfig(
 _BYOL = replace(_SIMCLR, jitter=(0.4, 0.4, 0.2, 0.1))
 
 _CONTRASTIVE_SIGNAL = SignalAugmentConfig(
-    slice=0.4, slice_stretch=True, magnitude=0.2, noise=0.1, cutout=0.5, cutout_width=0.3
+    slice=0.4, slice_swap=True, magnitude=0.2, noise=0.1, cutout=0.5, cutout_width=0.3
 )
-"""Crop and resize in time, scaling, jitter, time-out."""
+"""Crop and resize in time, scaling, jitter, time-out. A signal's length says nothing."""
 
 _CONTRASTIVE_SOUND = SoundAugmentConfig(
-    background=0.4,
-    time_crop=(0.6, 1.5),
-    frequency_crop=(0.6, 1.0),
+    time_crop=(0.8, 1.25),
+    frequency_crop=(0.7, 1.3),
+    crop_swap=True,
     time_masks=0,
     frequency_masks=0,
 )
-"""Niizumi et al., "BYOL for Audio", 2021: another clip behind, a resized crop; and a little shift
-and gain, since clips here are whole."""
+"""A resized crop as in Niizumi et al., "BYOL for Audio", 2021, narrower since clips here are whole
+words and calls, and without another clip behind it; of a length that says nothing; and a little
+shift and gain. See docs/few-labels.md for what each is worth."""
 
 
 def _pictures(method: str, *, small: bool) -> tuple[AugmentConfig, AugmentConfig]:

@@ -12,6 +12,7 @@ from residua.errors import UsageError
 from residua.networks.catalog import Spec, get_spec, without_auxiliary
 from residua.networks.specs.crnn import CRNNSpec
 from residua.networks.specs.inception_time import InceptionTimeSpec
+from residua.networks.specs.multiscale import MultiScaleSpec
 from residua.recipes.recipe import NetworkConfig
 
 _EMBEDDING = 32
@@ -62,7 +63,19 @@ def spec_for(
         )
     if isinstance(spec, InceptionTimeSpec):
         spec = replace(spec, vote=_VOTES[schema.task])
+    if config.shortest_map is not None:
+        spec = _shortest(spec, config.shortest_map)
     return spec if length is None else spec.adapted(length=length)
+
+
+def _shortest(spec: Spec, steps: int) -> Spec:
+    if not isinstance(spec, MultiScaleSpec) or spec.layout == "2018":
+        raise UsageError(
+            f"network '{spec.name}' has strides of its own",
+            expected="no --shortest-map, or --network multiscale_resnet1d",
+            received=f"--shortest-map {steps}",
+        )
+    return replace(spec, shortest_map=steps)
 
 
 def sound_rank(network: str) -> int:

@@ -139,7 +139,11 @@ class NetworkEstimator(BaseEstimator, ABC):
             for name in ("epochs", "updates", "batch_size", "threads")
             if (value := getattr(self, name)) is not None
         }
-        training = training.asked(epochs="epochs" in changes, batch_size="batch_size" in changes)
+        training = training.asked(
+            epochs="epochs" in changes,
+            updates="updates" in changes,
+            batch_size="batch_size" in changes,
+        )
         if self.lr is not None:
             changes["optimizer"] = replace(training.optimizer, lr=self.lr)
         if self.device != "auto":

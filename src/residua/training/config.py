@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from math import sqrt
 from typing import Literal
 
 from residua.errors import UsageError
@@ -111,9 +110,11 @@ class TrainingConfig:
     """Samples of one update, over all ranks and accumulation steps."""
     batch_share: float = 1.0
     """Largest share of the training samples that makes a batch, where `batch_size` is larger; 4
-    samples always may. `updates` grows by the root of how many times smaller batches are. Small
-    training sets learn better in small batches: 0.1 is what Ismail Fawaz et al. (2019) take. Not
-    beside unlabelled samples."""
+    samples always may. Small training sets learn better in small batches: 0.1 is what Ismail
+    Fawaz et al. (2019) take. Not beside unlabelled samples."""
+    updates_growth: float = 0.0
+    """Batches that `batch_share` makes k times smaller make `updates` k to this power times more:
+    0 none, 1 as many samples as before. 0 where --updates is given."""
     accumulate: int = 1
     """Parts into which each rank splits its share of a batch, to save memory."""
     repeated: int = 1
@@ -151,22 +152,25 @@ class TrainingConfig:
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
 
-    def asked(self, *, epochs: bool, batch_size: bool) -> TrainingConfig:
-        """Where the number of epochs or the size of batches is said, it is as said: without
-        `updates`, without `batch_share`."""
+    def asked(
+        self, *, epochs: bool = False, updates: bool = False, batch_size: bool = False
+    ) -> TrainingConfig:
+        """Where the number of epochs or updates or the size of batches is said, it is as said:
+        without `updates`, `updates_growth` or `batch_share`."""
         return replace(
             self,
             updates=None if epochs else self.updates,
+            updates_growth=0.0 if updates else self.updates_growth,
             batch_share=1.0 if batch_size else self.batch_share,
         )
 
     def shared(self, samples: int) -> TrainingConfig:
-        """With the `batch_size` that `batch_share` allows of so many training samples, and more
-        `updates`: by the root of how many times smaller batches are, as gradients become noisier.
-        """
+        """With the `batch_size` that `batch_share` allows of so many training samples, and the
+        `updates` that `updates_growth` makes of that."""
         least = max(_SMALLEST_SHARE, self.repeated, self.accumulate)
         batch = min(self.batch_size, max(least, int(samples * self.batch_share)))
-        updates = self.updates and round(self.updates * sqrt(self.batch_size / batch))
+        growth = (self.batch_size / batch) ** self.updates_growth
+        updates = self.updates and round(self.updates * growth)
         return replace(self, batch_size=batch, updates=updates, batch_share=1.0)
 
     def check(self) -> None:
@@ -178,6 +182,7 @@ class TrainingConfig:
             "repeated", self.repeated, "1 to batch_size", 1 <= self.repeated <= self.batch_size
         )
         _require("batch_share", self.batch_share, "in (0, 1]", 0 < self.batch_share <= 1)
+        _require("updates_growth", self.updates_growth, "in [0, 1]", 0 <= self.updates_growth <= 1)
         _require("train_scale", self.train_scale, "in (0, 1]", 0 < self.train_scale <= 1)
         _require("progressive", self.progressive, "in (0, 1]", 0 < self.progressive <= 1)
         _require("updates", self.updates, ">= 1", self.updates is None or self.updates >= 1)
