@@ -20,7 +20,7 @@ def pretraining(modality: Modality, objective: Objective = "simclr") -> Recipe:
     Pictures: SGD 0.06 for each 128 samples of a batch of 256, weight decay 5e-4, one cycle of
     warm-up and cosine, as lightly's benchmark on CIFAR-10 trains SimCLR, BYOL and VICReg alike
     (https://docs.lightly.ai, benchmarks). Series: AdamW with 2,000 updates of 128; sound at three
-    times the learning rate of signals and a temperature of 0.2.
+    times the learning rate of signals and a temperature of 0.1.
 
     Command: ``residua pretrain path/to/pictures --method simclr``
     Published: CIFAR-10, resnet18, 200 epochs, kNN: SimCLR .847, BYOL .869 (lightly).
@@ -50,6 +50,6 @@ def _sound(recipe: Recipe) -> Recipe:
     optimizer = replace(recipe.training.optimizer, lr=3e-3)
     return replace(
         recipe,
-        pretrain=replace(recipe.pretrain, temperature=0.2),
+        pretrain=replace(recipe.pretrain, temperature=0.1),
         training=replace(recipe.training, optimizer=optimizer),
     )

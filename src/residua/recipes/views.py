@@ -69,7 +69,7 @@ _CONTRASTIVE_SIGNAL = SignalAugmentConfig(
 
 _CONTRASTIVE_SOUND = SoundAugmentConfig(
     time_crop=(0.8, 1.25),
-    frequency_crop=(0.7, 1.3),
+    frequency_crop=(0.8, 1.2),
     crop_swap=True,
     time_masks=0,
     frequency_masks=0,
