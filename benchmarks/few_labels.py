@@ -53,10 +53,10 @@ class Options:
     """The part series: a folder of the archive."""
     size: int = 14
     """The part fashion: sides of the pictures, of 28 in the files."""
-    updates: int = 400
-    """Of each arm."""
-    pretrain_updates: int = 400
-    """Of each pre-training."""
+    updates: int | None = None
+    """Of each arm; by default 600, of the series problem 400."""
+    pretrain_updates: int | None = None
+    """Of each pre-training; by default 800, of the series problem 400."""
     arms: str = "scratch,ssl,semi,frozen-random"
     """As in `residua label-efficiency`."""
     threads: int = 2
@@ -78,10 +78,14 @@ def fashion(options: Options, folder: Path) -> Recipe:
 
 
 def problem(options: Options, folder: Path) -> Recipe:
-    """One problem of the archive, split anew."""
+    """One problem of the archive, split anew, with a network that is quick."""
     base = series()
     path = merged(options.data / "ucr" / options.problem, folder)
-    return replace(base, data=replace(base.data, path=str(path), test_fraction=0.3))
+    return replace(
+        base,
+        data=replace(base.data, path=str(path), test_fraction=0.3),
+        network=replace(base.network, network="resnet1d_wang"),
+    )
 
 
 def merged(source: Path, folder: Path) -> Path:
@@ -105,29 +109,38 @@ def digits(options: Options, folder: Path) -> Recipe:
     )
 
 
-PARTS: Mapping[Part, Callable[[Options, Path], Recipe]] = {
-    "fashion": fashion,
-    "series": problem,
-    "digits": digits,
+@dataclass(frozen=True, kw_only=True)
+class Budget:
+    """Updates of an arm, and of a pre-training."""
+
+    updates: int
+    pretraining: int
+
+
+PARTS: Mapping[Part, tuple[Callable[[Options, Path], Recipe], Budget]] = {
+    "fashion": (fashion, Budget(updates=600, pretraining=800)),
+    "series": (problem, Budget(updates=400, pretraining=400)),
+    "digits": (digits, Budget(updates=600, pretraining=800)),
 }
 
 
 def grid(options: Options, part: Part, folder: Path) -> Grid:
     """Nothing is validated: there is nothing to choose. ``folder`` is for data that is made."""
-    base = PARTS[part](options, folder)
+    recipe, budget = PARTS[part]
+    base, updates = recipe(options, folder), options.updates or budget.updates
     return Grid(
         base=replace(
             base,
             data=replace(base.data, validation_fraction=0.0),
             semi=SemiConfig(semi="adamatch", unlabelled_ratio=4),
             pretrain=PretrainConfig(pretrain="simclr"),
-            training=replace(base.training, updates=options.updates, threads=options.threads),
+            training=replace(base.training, updates=updates, threads=options.threads),
         ),
         labels=(options.labels,),
         arms=arms_named(options.arms.split(",")),
         seeds=options.seeds,
         ssl_mode="probe",
-        pretrain_updates=options.pretrain_updates,
+        pretrain_updates=options.pretrain_updates or budget.pretraining,
     )
 
 
