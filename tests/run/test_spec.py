@@ -14,7 +14,7 @@ SCHEMA = Schema(modality=Modality.SIGNAL, channels=1, classes=("rest", "run"))
 
 @pytest.mark.parametrize(
     ("shortest", "strides"),
-    [(None, (1, 1, 1, 2, 2)), (256, (1, 1, 1, 1, 2)), (8, (2, 2, 2, 2, 2))],
+    [(None, (1, 1, 1, 1, 2)), (192, (1, 1, 1, 2, 2)), (8, (2, 2, 2, 2, 2))],
 )
 def test_maps_are_as_short_as_is_said(shortest: int | None, strides: tuple[int, ...]) -> None:
     config = NetworkConfig(network="multiscale_resnet1d", shortest_map=shortest)

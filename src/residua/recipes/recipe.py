@@ -53,7 +53,7 @@ class NetworkConfig:
     """Train the auxiliary classifiers of networks that have them (GoogLeNet)."""
     shortest_map: int | None = None
     """Steps of the last map of a multi-scale 1-D network, at least, where series have as many; by
-    default 192. Half of it costs half, and sees less detail."""
+    default 256. Half of it costs half, and sees less detail."""
     start: Annotated[str | None, tyro.conf.arg(aliases=["--from"])] = None
     """Start from these weights: a run folder (pre-trained or trained), a checkpoint, a .safetensors
     or .pth file, torchvision/NETWORK[.TAG], timm/NETWORK[.TAG], or hf-hub:OWNER/NAME. Their mean,

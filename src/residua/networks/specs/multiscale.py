@@ -41,7 +41,7 @@ class MultiScaleSpec(NetworkSpec):
     depths: tuple[int, ...] = (1, 1, 1)
     stem_width: int = 64
     strides: tuple[int, ...] = (2, 2, 2, 2, 2)
-    shortest_map: int = 192
+    shortest_map: int = 256
     scale_shortcuts: bool = True
     layout: Literal["same", "2018"] = "same"
     dropout: float = 0.2
