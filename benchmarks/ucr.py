@@ -28,8 +28,8 @@ PUBLISHED = {
     "ArrowHead": (0.838, 0.024),
     "OSULeaf": (0.980, 0.006),
     "ACSF1": (0.916, 0.026),
-    "BasicMotions": (1.0, 0.0),
-    "JapaneseVowels": (0.97, 0.0),
+    "BasicMotions": (1.0, None),
+    "JapaneseVowels": (0.97, None),
 }
 """Mean and standard deviation of five trainings of ResNet on the archive's default split
 (hfawaz/dl-4-tsc, results/results-ucr-128.csv). BasicMotions: MSD-IRIMAS/LITE; JapaneseVowels: the
@@ -109,8 +109,8 @@ def compared(problem: str, accuracy: float) -> str:
     if problem not in PUBLISHED:
         return f"{'-':>15} {'-':>13}"
     mean, spread = PUBLISHED[problem]
-    holds = "yes" if accuracy >= mean - spread else "no"
-    return f"{mean:8.3f} +-{spread:.3f} {holds:>13}"
+    holds = "yes" if accuracy >= mean - (spread or 0) else "no"
+    return f"{mean:8.3f} {f'+-{spread:.3f}' if spread else '':7} {holds:>12}"
 
 
 if __name__ == "__main__":
