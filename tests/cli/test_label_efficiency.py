@@ -36,6 +36,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[Recipe]:
         (folder / "curve.svg").write_text(repr((curves, texts)))
 
     monkeypatch.setattr(label_efficiency, "completed", completed)
+    monkeypatch.setattr(label_efficiency, "fitted", completed)
     monkeypatch.setattr(label_efficiency, "write_label_curve", drawn)
     return found
 

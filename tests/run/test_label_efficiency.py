@@ -93,6 +93,7 @@ def faked(monkeypatch: pytest.MonkeyPatch) -> Faked:
         (folder / "curve.svg").write_text(repr((curves, texts)))
 
     monkeypatch.setattr(label_efficiency, "completed", completed)
+    monkeypatch.setattr(label_efficiency, "fitted", completed)
     monkeypatch.setattr(label_efficiency, "write_label_curve", drawn)
     return made
 

@@ -48,12 +48,15 @@ class Arm:
         recipe: What it trains.
         pretrains: It starts from pre-trained weights.
         all_labels: It is run once a seed, with every label.
+        fits: Of the ways to use its weights those in which nothing but a classifier is fitted to
+            features (`residua.run.fitted`), and no update is made.
     """
 
     name: str
     recipe: Callable[[Setting], Recipe]
     pretrains: bool = False
     all_labels: bool = False
+    fits: frozenset[SslMode] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,10 +152,10 @@ def pretraining(base: Recipe, usual: Recipe, seed: int) -> Recipe:
 
 ARMS = (
     Arm("scratch", scratch),
-    Arm("ssl", ssl, pretrains=True),
+    Arm("ssl", ssl, pretrains=True, fits=frozenset({"probe"})),
     Arm("semi", semi),
     Arm("ssl+semi", ssl_semi, pretrains=True),
-    Arm("frozen-random", frozen_random),
+    Arm("frozen-random", frozen_random, fits=frozenset({"finetune", "probe"})),
     Arm("full", full, all_labels=True),
 )
 

@@ -1,4 +1,4 @@
-"""The grid behind a label-efficiency curve: arms x numbers of labels x seeds, each an ordinary run.
+"""The grid behind a label-efficiency curve: arms x numbers of labels x seeds, a run each.
 
 OUT/grid.json                              what all cells share
 OUT/pretrain/seed-S/                       a run folder, shared by all numbers of labels
@@ -19,6 +19,7 @@ from residua.errors import DiskFullError, InterruptedRunError, TrainingError
 from residua.recipes.recipe import Recipe
 from residua.report.label_curve import Curve, CurvePoint, write_label_curve
 from residua.run.completed import completed
+from residua.run.fitted import fitted
 from residua.run.folder import RunFolder
 from residua.run.grid_results import (
     GridResults,
@@ -157,7 +158,8 @@ class _Work:
                 ssl_mode=self.grid.ssl_mode,
             )
         )
-        completed(recipe, self.folder / cell.folder, self.terminal)
+        done = fitted if self.grid.ssl_mode in arm.fits else completed
+        done(recipe, self.folder / cell.folder, self.terminal)
         self.outcomes[cell] = self._read(cell)
         return outcome_line(self.outcomes[cell])
 

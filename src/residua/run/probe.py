@@ -18,8 +18,9 @@ from residua.data.open_unlabelled import open_unlabelled_dataset
 from residua.data.preprocess import Preprocess
 from residua.errors import LabelError, UsageError
 from residua.evaluation.embed import Features, embed_split
+from residua.evaluation.linear_probe import linear_probe
 from residua.evaluation.metrics import log_loss
-from residua.evaluation.probes import check_bank, knn_probe, linear_probe, usual_neighbours
+from residua.evaluation.probes import check_bank, knn_probe, usual_neighbours
 from residua.evaluation.results import Predictions
 from residua.evaluation.scores import Scores as Evaluated
 from residua.evaluation.scoring import score
@@ -112,7 +113,8 @@ def _linear(
     fitted = linear_probe(
         bank, validation=validation, num_classes=classes, device=classifier.device
     )
-    chosen = f", best of {fitted.chosen_on:,} validation samples" if fitted.chosen_on else ""
+    by = {"validation": "validation samples", "folds": "training samples in turn", "none": ""}
+    chosen = f", best of {fitted.chosen_on:,} {by[fitted.chosen_by]}" if fitted.chosen_on else ""
     classifier.terminal.say(f"linear probe (L2 {fitted.strength:g}{chosen}) on {_what(bank)}")
     return fitted.predict(queries)
 

@@ -25,6 +25,7 @@ from residua.data.loader import Loader
 from residua.data.paired import PairedLoader
 from residua.data.preprocess import Preprocess
 from residua.errors import LabelError
+from residua.evaluation.embed import Features, embed_split
 from residua.evaluation.predict import predict_split
 from residua.evaluation.results import Predictions
 from residua.losses.classification import balanced_class_weights
@@ -306,6 +307,17 @@ class Session:
     def predict(self, network: Network, loader: Loader) -> Predictions:
         """The network's answers to the split of ``loader``, from all ranks."""
         return predict_split(
+            network,
+            (item.batch for item in loader.evaluation(_EVALUATION_BATCH)),
+            preprocess=self.preprocess,
+            table=self.dataset.table,
+            device=self.ranks.device,
+            dtype=self.arithmetic.dtype,
+        )
+
+    def embed(self, network: Network, loader: Loader) -> Features:
+        """What the network's classifier would see of the split of ``loader``, from all ranks."""
+        return embed_split(
             network,
             (item.batch for item in loader.evaluation(_EVALUATION_BATCH)),
             preprocess=self.preprocess,
