@@ -37,15 +37,19 @@ def contrastive_views(
         method: simclr jitters colours twice as much as the others; of byol (and vicreg above 64
             pixels) one view is blurred and the other solarized.
         small: Pictures up to 64 pixels a side.
-        channels: Of the pictures. Fewer than three have no hue and no saturation, so that views
-            have no histogram of colours in common, which is what strong jitter is to hide:
-            brightness and contrast then change half as much, and crops keep a fifth at least.
+        channels: Of the pictures. Fewer than three have no hue and no saturation. Large ones change
+            in brightness and contrast half as much, and their crops keep a fifth at least. Small
+            ones have views of their own, the same for all methods: crops that keep most of the
+            outline, by which they are known, and brightness, contrast, blur and solarization that
+            leave little of their texture (docs/few-labels.md).
         flip: `AugmentConfig.flip` of the recipe: 0 where a mirror spoils the classes.
     """
     first, second = _pictures(method, small=small)
+    if channels < 3:
+        first, second = _SMALL_GREY if small else map(_without_colours, (first, second))
     return tuple[ViewConfigs, ViewConfigs](
         ViewConfigs(
-            augment=replace(_without_colours(each) if channels < 3 else each, flip=flip),
+            augment=replace(each, flip=flip),
             signal=_CONTRASTIVE_SIGNAL,
             sound=_CONTRASTIVE_SOUND,
         )
@@ -61,6 +65,11 @@ _SIMCLR = AugmentConfig(
     grayscale=0.2,
 )
 _BYOL = replace(_SIMCLR, jitter=(0.4, 0.4, 0.2, 0.1))
+
+_OUTLINE = AugmentConfig(
+    crop="resized", scale=(0.6, 1.0), jitter=(0.8, 0.8, 0.0, 0.0), jitter_probability=0.8
+)
+_SMALL_GREY = replace(_OUTLINE, blur=0.5, solarize=0.2), _OUTLINE
 
 _CONTRASTIVE_SIGNAL = SignalAugmentConfig(
     slice=0.4, slice_swap=True, magnitude=0.2, noise=0.1, cutout=0.5, cutout_width=0.3

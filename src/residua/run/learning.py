@@ -62,14 +62,15 @@ def learning_method(
 
 
 def _second_view(first: ViewConfigs, recipe: Recipe, preprocess: Preprocess) -> ViewConfigs:
-    """As the first, but for what a method's two views of a picture differ in."""
+    """As the first, but for what a method's usual two views of a picture differ in."""
     objective = recipe.pretrain.pretrain
     if objective == "none" or not isinstance(preprocess, ImagePreprocess):
         return first
-    theirs = contrastive_views(objective, small=is_small(preprocess))[1].augment
-    return replace(
-        first, augment=replace(first.augment, blur=theirs.blur, solarize=theirs.solarize)
-    )
+    usual = contrastive_views(objective, small=is_small(preprocess), channels=preprocess.channels)
+    one, other = (view.augment for view in usual)
+    if (one.blur, one.solarize) == (other.blur, other.solarize):
+        return first
+    return replace(first, augment=replace(first.augment, blur=other.blur, solarize=other.solarize))
 
 
 def _maker(
