@@ -10,7 +10,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 from tests.run.label_fakes import fake_run
 
 from residua.errors import (
@@ -24,12 +26,13 @@ from residua.errors import (
 from residua.methods.config import PretrainConfig, SemiConfig
 from residua.recipes.presets import fast
 from residua.recipes.recipe import Recipe
+from residua.recipes.views import contrastive_views
 from residua.report.label_curve import Curve
 from residua.run import label_efficiency
 from residua.run.folder import RunFolder
 from residua.run.label_arms import ARMS, Setting, arm_named, arms_named, pretraining
 from residua.run.label_efficiency import run_grid
-from residua.run.label_grid import Grid
+from residua.run.label_grid import Grid, prepared
 from residua.run.terminal import Terminal
 
 OPTIONS = [
@@ -154,6 +157,26 @@ def test_pretraining_sees_no_labels(pictures: Path) -> None:
     assert (made.pretrain.pretrain, made.semi.active) == ("vicreg", False)
     assert (made.data.labels_per_class, made.training.seed) == (None, 2)
     assert (made.network.network, made.network.freeze) == ("resnet20", 0)
+
+
+def test_what_is_usual_for_the_data_stays_unless_asked_for(tmp_path: Path) -> None:
+    clips = np.random.default_rng(0).normal(size=(8, 2400)) / 10
+    for i, clip in enumerate(clips):
+        (folder := tmp_path / "clips" / "ab"[i % 2]).mkdir(parents=True, exist_ok=True)
+        soundfile.write(folder / f"{i}.wav", clip, 8000)
+    sound = base(tmp_path / "clips")
+    sound = replace(
+        sound,
+        network=replace(sound.network, network="xresnet1d18"),
+        pretrain=PretrainConfig(pretrain="simclr"),
+    )
+    asked = replace(sound, pretrain=PretrainConfig(pretrain="simclr", temperature=0.3))
+    found = [
+        prepared(Grid(base=each, labels=(1,), arms=arms_named(["ssl"]))).pretraining
+        for each in (sound, asked)
+    ]
+    assert [each.pretrain.temperature for each in found] == [0.1, 0.3]
+    assert found[0].sound == contrastive_views("simclr", small=True)[0].sound
 
 
 def test_arms_are_named_once_in_one_order() -> None:

@@ -140,10 +140,11 @@ def _usual_pretraining(base: Recipe, session: Session) -> Recipe:
             flip=base.augment.flip,
         )
         usual = replace(usual, augment=views.augment)
+    asked = replace(base.pretrain, pretrain=objective)
     # what belongs to other kinds of data says nothing here
     return replace(
         usual,
-        pretrain=replace(base.pretrain, pretrain=objective),
+        pretrain=usual.pretrain if asked == PretrainConfig(pretrain=objective) else asked,
         augment=usual.augment if modality is Modality.IMAGE else AugmentConfig(),
         signal=usual.signal if modality is Modality.SIGNAL else SignalAugmentConfig(),
         sound=usual.sound if modality is Modality.SOUND else SoundAugmentConfig(),
