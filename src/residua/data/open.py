@@ -259,7 +259,7 @@ def _check_classes(dataset: Dataset) -> None:
     if schema.num_classes < 2:
         raise LabelError(
             "fewer than two classes",
-            received=shorten(schema.classes) or "no samples",
+            received=f"only '{schema.classes[0]}'" if schema.classes else "no samples",
             where=dataset.name,
         )
     for split, rows in _labelled(dataset):

@@ -49,7 +49,7 @@ def objects(folder: Path) -> Path:
 BAD_FILES = {
     "empty file": (empty, "the file is empty|@data|empty.ts"),
     "no samples": (header_only, "nothing.ts"),
-    "a single sample": (single, "fewer than two classes|received a|single"),
+    "a single sample": (single, "fewer than two classes|received only 'a'|single"),
     "no line that is right": (nothing_right, "wrong.ts"),
     "an array of objects": (objects, "Python objects is not read|X.npy|one float32 array"),
 }
