@@ -80,7 +80,7 @@ class UnknownNameError(UsageError):
     """A name that is in no catalog; the nearest known names are suggested."""
 
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
-        names = sorted(known)
+        names = sorted(set(known))
         near = difflib.get_close_matches(name.lower(), names, n=4, cutoff=0.5)
         shown = near or names[:8]
         hint = "Did you mean " if near else "Known names: "

@@ -189,9 +189,10 @@ def test_no_labels(headless, pictures, tmp_path, capsys):
     data = {**found.recipe["data"], "path": str(plain)}
     unlabelled = tmp_path / "unlabelled"
     save(replace(found, recipe={**found.recipe, "data": data}), unlabelled)
-    line = fails(capsys, 1, "evaluate", unlabelled, "--probe", "knn", "--split", "validation")
-    assert "no labels to probe with: expected labelled training samples, received 0" in line
-    assert line.endswith("Name data with labels: residua evaluate RUN DATA --probe knn")
+    for split in ([], ["--split", "validation"]):
+        line = fails(capsys, 1, "evaluate", unlabelled, "--probe", "knn", *split)
+        assert "no labels to probe with: expected labelled training samples, received 0" in line
+        assert line.endswith("Name data with labels: residua evaluate RUN DATA --probe knn")
 
 
 @pytest.fixture(scope="module")

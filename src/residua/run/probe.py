@@ -66,10 +66,10 @@ def probe(
     check_samples(dataset.schema, classifier.checkpoint.schema, where=dataset.name)
     _check_task(dataset)
     name = Split.TEST.value if split is None else split
-    queries, _ = choose_split(dataset, name, own=True)
-    _check_split(name)
     taught = bank_rows(dataset)
     check_bank(dataset.table.labels[taught], len(dataset.rows(Split.TRAIN)), where=dataset.name)
+    queries, _ = choose_split(dataset, name, own=True)
+    _check_split(name)
     bank = _embed(classifier, dataset, taught, config, Split.TRAIN.value)
     seen = classifier.embed_dataset(queries, config, name)
     if kind == "knn":
