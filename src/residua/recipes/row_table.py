@@ -21,6 +21,8 @@ AMONG = "No figure was published: compared with the rows of the same data and la
 CLOTHES, CLOTHES_INPUT = 60_000, (1, 28, 28)
 OBJECTS, OBJECTS_INPUT = 50_000, (3, 32, 32)
 FEW_EPOCHS = Short(epochs=2, limit=1000)
+FEW_SAMPLES = Short(epochs=2, limit=100)
+"""Of wide networks, of which two passes over ten thousand pictures take hours."""
 
 # ---- Fashion-MNIST ------------------------------------------------------------------------------
 
@@ -33,13 +35,14 @@ def _clothes(
     size: tuple[int, int] | None = None,
     name: str = "",
     note: str = "",
+    short: Short = FEW_EPOCHS,
 ) -> Row:
     return Row(
         name=f"fashion-{name or network}",
         recipe=of(recipe, "fashion-mnist", network, size=size),
         samples=CLOTHES,
         input=(1, *(size or (28, 28))),
-        short=FEW_EPOCHS,
+        short=short,
         published=(published,),
         source=ZALANDO,
         note=note,
@@ -70,14 +73,15 @@ def _book(network: str, published: tuple[float, ...] = (), size: int = 48) -> Ro
 _WIDE_CLOTHES = "The recipe of the network's paper; the published one is not known in full."
 
 FASHION: Sequence[Row] = (
-    _clothes("wrn_40_4", recipes.on_all(wrn()), 0.967, note=_WIDE_CLOTHES),
-    _clothes("wrn_28_10", recipes.on_all(wrn()), 0.959, note=_WIDE_CLOTHES),
+    _clothes("wrn_40_4", recipes.on_all(wrn()), 0.967, note=_WIDE_CLOTHES, short=FEW_SAMPLES),
+    _clothes("wrn_28_10", recipes.on_all(wrn()), 0.959, note=_WIDE_CLOTHES, short=FEW_SAMPLES),
     _clothes(
         "wrn_28_10",
         _erasing(recipes.on_all(wrn())),
         0.963,
         name="wrn_28_10-erasing",
         note=_WIDE_CLOTHES,
+        short=FEW_SAMPLES,
     ),
     _clothes("densenet_bc_100_12", recipes.on_all(densenet()), 0.954, note=_WIDE_CLOTHES),
     _clothes(
@@ -152,14 +156,20 @@ def _of_problem(problem: str) -> list[Row]:
 
 
 def _objects(
-    network: str, recipe: Recipe, error: float | None, *, source: str = "", note: str = ""
+    network: str,
+    recipe: Recipe,
+    error: float | None,
+    *,
+    source: str = "",
+    note: str = "",
+    short: Short = FEW_EPOCHS,
 ) -> Row:
     return Row(
         name=f"cifar10-{network}",
         recipe=of(recipe, "cifar10", network),
         samples=OBJECTS,
         input=OBJECTS_INPUT,
-        short=FEW_EPOCHS,
+        short=short,
         published=() if error is None else (round(1 - error / 100, 4),),
         source=source,
         note=note,
@@ -182,9 +192,16 @@ CIFAR: Sequence[Row] = (
         4.00,
         source="arXiv 1605.07146",
         note="With dropout 0.3, which the published network is without.",
+        short=FEW_SAMPLES,
     ),
     _objects("densenet_bc_100_12", recipes.on_all(densenet()), 4.51, source="arXiv 1608.06993"),
-    _objects("resnext29_8x64d", recipes.on_all(recipes.resnext()), 3.65, source="arXiv 1611.05431"),
+    _objects(
+        "resnext29_8x64d",
+        recipes.on_all(recipes.resnext()),
+        3.65,
+        source="arXiv 1611.05431",
+        short=FEW_SAMPLES,
+    ),
     _objects(
         "nin_cifar",
         recipes.usual(epochs=200, augmented=True),
@@ -220,7 +237,7 @@ def _semi(semi: Semi, labels: int, error: float) -> Row:
         recipe=of(recipe, "cifar10", "wrn_28_2"),
         samples=OBJECTS,
         input=OBJECTS_INPUT,
-        short=Short(updates=300),
+        short=Short(updates=200, size=(16, 16)),
         published=(round(1 - error / 100, 4),),
         source=USB,
         note=_SEMI_NOTE + (" 32,768 updates." if semi == "none" else ""),
@@ -235,7 +252,7 @@ def _few_clothes(semi: Semi) -> Row:
         recipe=of(recipe, "fashion-mnist", "wrn_28_2"),
         samples=CLOTHES,
         input=CLOTHES_INPUT,
-        short=Short(updates=300, limit=2000),
+        short=Short(updates=200, limit=2000, size=(16, 16)),
         note=AMONG,
     )
 
@@ -253,7 +270,7 @@ def _pretrained(method: Pretrain) -> list[Row]:
         recipe=of(recipe, "cifar10", "resnet18_cifar"),
         samples=OBJECTS,
         input=OBJECTS_INPUT,
-        short=FEW_EPOCHS,
+        short=replace(FEW_EPOCHS, size=(16, 16)),
         published=KNN[method],
         metric="validation",
         source="lightly" if KNN[method] else "",
