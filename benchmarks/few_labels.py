@@ -1,4 +1,4 @@
-"""Ten labels a class: what learning without labels adds, on pictures, a series problem and sound.
+"""Few labels a class: what learning without labels adds, on pictures, a series problem and sound.
 
     python benchmarks/few_labels.py [--parts fashion series digits] [--seeds 5] [--out DIR]
 
@@ -11,7 +11,8 @@ whether the paired intervals of ssl and semi lie above zero. With --out the runs
 call goes on.
 
 The archive's training splits hold few series beside the labelled ones, so the problem's two splits
-are put together and split anew: 30 % for the test, the rest to learn from.
+are put together and split anew: 30 % for the test, the rest to learn from. Of JapaneseVowels two
+labels a class are known: with ten, the supervised arm is right 99 times of 100.
 """
 
 from __future__ import annotations
@@ -50,11 +51,11 @@ class Options:
     """Folder with fashion-mnist, ucr and spoken-digits."""
     parts: tuple[Part, ...] = ("fashion", "series", "digits")
     """What is measured."""
-    labels: int = 10
-    """Of each class."""
+    labels: int | None = None
+    """Of each class; by default 10, of the series problem 2."""
     seeds: int = 5
     """Of weights, order and choice of labels."""
-    problem: str = "ItalyPowerDemand"
+    problem: str = "JapaneseVowels"
     """The part series: a folder of the archive."""
     size: int = 14
     """The part fashion: sides of the pictures, of 28 in the files."""
@@ -116,10 +117,11 @@ def digits(options: Options, folder: Path) -> Recipe:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """One part: its data and network, updates of an arm and of a pre-training, and how that goes;
-    None is what `residua pretrain` does."""
+    """One part: its data and network, labels of each class, updates of an arm that trains and of a
+    pre-training, and how that goes; None is what `residua pretrain` does."""
 
     recipe: Callable[[Options, Path], Recipe]
+    labels: int
     updates: int
     pretraining_updates: int
     pretraining: Recipe | None = None
@@ -158,7 +160,7 @@ def grid(options: Options, part: Part, folder: Path) -> Grid:
             pretrain=PretrainConfig(pretrain="simclr"),
             training=replace(base.training, updates=updates, threads=options.threads),
         ),
-        labels=(options.labels,),
+        labels=(options.labels or plan.labels,),
         arms=arms_named(options.arms.split(",")),
         seeds=options.seeds,
         ssl_mode="probe",
