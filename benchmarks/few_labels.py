@@ -142,9 +142,11 @@ def outlines() -> Recipe:
 
 
 PLANS: Mapping[Part, Plan] = {
-    "fashion": Plan(recipe=fashion, updates=600, pretraining_updates=1000, pretraining=outlines()),
-    "series": Plan(recipe=problem, updates=400, pretraining_updates=400),
-    "digits": Plan(recipe=digits, updates=600, pretraining_updates=800),
+    "fashion": Plan(
+        recipe=fashion, labels=10, updates=600, pretraining_updates=1000, pretraining=outlines()
+    ),
+    "series": Plan(recipe=problem, labels=2, updates=400, pretraining_updates=400),
+    "digits": Plan(recipe=digits, labels=10, updates=600, pretraining_updates=800),
 }
 
 
