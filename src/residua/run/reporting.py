@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import shlex
 from collections.abc import Sequence
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from datetime import datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
@@ -31,6 +31,7 @@ from residua.run.start import usable_checkpoint
 from residua.run.store import load_scores, load_summary
 from residua.run.task import TARGETS
 from residua.run.terminal import Terminal
+from residua.training.config import TrainingConfig
 from residua.training.record import EpochRecord as Record
 from residua.training.record import MetricsFile
 
@@ -124,7 +125,7 @@ def _command(recipe: Recipe, modality: Modality) -> str:
         (recipe.method, default.method),
         (recipe.semi, default.semi),
         (recipe.pretrain, default.pretrain),
-        (recipe.training, default.training),
+        (recipe.training, _settled(default.training)),
         (recipe.training.optimizer, default.training.optimizer),
         (recipe.training.schedule, default.training.schedule),
     ):
@@ -134,6 +135,14 @@ def _command(recipe: Recipe, modality: Modality) -> str:
             if not said and value is not None and value != getattr(usual, entry.name):
                 words += _option(entry.name, value)
     return shlex.join(words)
+
+
+def _settled(usual: TrainingConfig) -> TrainingConfig:
+    """What need not be said again where epochs are, as they always are; a size that depends on the
+    data is."""
+    own_size = usual.batch_share != 1.0
+    size = 0 if own_size else usual.batch_size
+    return replace(usual.asked(updates=True, batch_size=True), batch_size=size)
 
 
 def _option(name: str, value: object) -> list[str]:

@@ -171,7 +171,8 @@ class TrainingConfig:
         batch = min(self.batch_size, max(least, int(samples * self.batch_share)))
         growth = (self.batch_size / batch) ** self.updates_growth
         updates = self.updates and round(self.updates * growth)
-        return replace(self, batch_size=batch, updates=updates, batch_share=1.0)
+        settled = replace(self, batch_share=1.0, updates_growth=0.0)
+        return replace(settled, batch_size=batch, updates=updates)
 
     def check(self) -> None:
         """Raises `UsageError` for the first value that is out of its range, here or below."""
