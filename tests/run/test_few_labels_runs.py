@@ -137,9 +137,11 @@ def test_pretraining_then_training_then_probing(pictures, tmp_path, capsys):
     assert run_verb("pretrain", pictures, before, "--batch-size", "16", "--method", "byol") == 0
     measured = records(before)[-1]
     assert measured["validation"].keys() == {"loss", "knn_accuracy", "n"}
-    assert {"embedding_std", "effective_rank"} <= measured["measures"].keys()
+    watched = {"embedding_std", "effective_rank", "linear_accuracy"}
+    assert watched <= measured["measures"].keys()
     summary = json.loads((before / "summary.json").read_text())
     assert summary["test"] is None
+    assert 0 <= summary["validation"]["linear_accuracy"] <= 1
     assert not any(name.startswith("fc.") for name in weights(before))
     options = ("--from", str(before), "--freeze", "3", "--batch-size", "16", "--ema", "0")
     assert run_verb("train", pictures, after, *options) == 0

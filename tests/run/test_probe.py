@@ -23,12 +23,13 @@ from residua.data.open import open_dataset
 from residua.data.signal_preprocess import SignalPreprocess
 from residua.errors import LabelError, WeightsError
 from residua.evaluation.embed import embed_split
+from residua.evaluation.linear_probe import linear_probe
 from residua.evaluation.probes import knn_probe
 from residua.networks.catalog import build, get_spec
 from residua.networks.weights import load_state
 from residua.recipes.recipe import Recipe
 from residua.run.classifier import Classifier
-from residua.run.probe import bank_rows, can_probe, knn_answers, knn_scores, probe
+from residua.run.probe import bank_rows, can_probe, probe, probe_answers, probe_scores
 from residua.run.start import check_start, open_start
 from residua.run.terminal import Terminal
 
@@ -298,10 +299,10 @@ def test_scores_for_the_loop_are_those_of_the_probe(run):
         loader = Loader(dataset, split, form, classifier.recipe.data, batch_size=7)
         return (item.batch for item in loader.evaluation(7))
 
-    answers = knn_answers(
+    answers = probe_answers(
         network, batches(Split.TRAIN), batches(Split.VALIDATION), num_classes=3, **common
     )
-    scores = knn_scores(answers)
+    scores = probe_scores(answers)
     assert network.training
     bank, queries = (
         embed_split(network, batches(split), **common) for split in (Split.TRAIN, Split.VALIDATION)
@@ -314,8 +315,13 @@ def test_scores_for_the_loop_are_those_of_the_probe(run):
     assert scores.score == pytest.approx((shares.argmax(axis=1) == queries.labels).mean())
     assert scores.loss == pytest.approx(log_loss(queries.labels, shares, labels=[0, 1, 2]))
 
+    linear = linear_probe(bank, validation=None, num_classes=3, device=CPU, strengths=(0.01,))
+    right = linear.logits(queries.values).argmax(axis=1) == queries.labels
+    assert scores.also == {"linear_accuracy": pytest.approx(right.mean())}
+
+    unknown = replace(answers.knn, labels=np.full_like(answers.knn.labels, -1))
     with pytest.raises(LabelError, match="no labels to score the kNN probe with"):
-        knn_scores(replace(answers, labels=np.full_like(answers.labels, -1)))
+        probe_scores(replace(answers, knn=unknown))
 
 
 # ---- runs that start from pre-trained networks --------------------------------------------------

@@ -10,7 +10,7 @@ from residua.batch import Split
 from residua.evaluation.scoring import score
 from residua.run.finish import write_summary
 from residua.run.folder import RunFolder
-from residua.run.probe import knn_scores
+from residua.run.probe import probe_scores
 from residua.run.reporting import write_run_report
 from residua.run.session import Session
 from residua.run.start import usable_checkpoint
@@ -32,11 +32,12 @@ def finish_pretraining(
     if session.ranks.is_main:
         scores: dict[str, dict[str, Any]] = {}
         if answers is not None:
-            found = score(answers, session.schema, Split.VALIDATION.value)
-            save_evaluation(run.evaluations, found, answers)
-            said = knn_scores(answers)
-            scores = {"validation": said.to_json()}
-            terminal.say(f"validation {said.text}, n={said.n:,}")
+            found = score(answers.knn, session.schema, Split.VALIDATION.value)
+            save_evaluation(run.evaluations, found, answers.knn)
+            said = probe_scores(answers)
+            scores = {"validation": said.to_json() | said.also}
+            linear = f"linear probe {said.also['linear_accuracy']:.1%}"
+            terminal.say(f"validation {said.text}, {linear}, n={said.n:,}")
         checkpoints.save(replace(chosen, scores=scores), run.final)
         write_summary(session, trainer, chosen, run, scores)
         data = session.recipe.data.path if session.schema.classes else "LABELLED-DATA"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -34,6 +34,9 @@ Probe = Literal["knn", "linear"]
 
 MOST_IN_BANK = 5000
 """Training samples that are enough to compare epochs by."""
+
+_ONE_STRENGTH = (0.01,)
+"""Of the linear probe's penalty, while a network learns."""
 
 
 # ---- of a run -----------------------------------------------------------------------------------
@@ -179,7 +182,15 @@ def can_probe(dataset: Dataset, split: Split = Split.VALIDATION) -> bool:
     )
 
 
-def knn_answers(
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Answers:
+    """What the two probes say about the same samples."""
+
+    knn: Predictions
+    linear: Predictions
+
+
+def probe_answers(
     network: Network,
     bank: Iterable[Batch],
     queries: Iterable[Batch],
@@ -189,8 +200,8 @@ def knn_answers(
     device: torch.device,
     dtype: torch.dtype,
     num_classes: int,
-) -> Predictions:
-    """What a kNN probe says about ``queries``.
+) -> Answers:
+    """What a kNN and a linear probe of one strength say about ``queries``.
 
     Under several ranks each gives its share of the batches, and each receives the same answers.
 
@@ -213,29 +224,39 @@ def knn_answers(
             network, batches, preprocess=preprocess, table=table, device=device, dtype=dtype
         )
 
-    taught = embed(bank)
-    return knn_probe(
+    taught, asked = embed(bank), embed(queries)
+    knn = knn_probe(
         taught,
-        embed(queries),
+        asked,
         num_classes=num_classes,
         device=device,
         neighbours=usual_neighbours(taught),
     )
+    linear = linear_probe(
+        taught, validation=None, num_classes=num_classes, device=device, strengths=_ONE_STRENGTH
+    )
+    return Answers(knn=knn, linear=linear.predict(asked))
 
 
-def knn_scores(found: Predictions) -> Scores:
-    """Cross-entropy and accuracy of what `knn_answers` found, on labelled samples.
+def probe_scores(found: Answers) -> Scores:
+    """Cross-entropy and accuracy of the kNN probe, and beside them the accuracy of the linear one,
+    on labelled samples.
 
     Raises:
         LabelError: No sample has a label.
     """
-    known = found.labels >= 0
+    labels = found.knn.labels
+    known = labels >= 0
     if not known.any():
         raise LabelError("no labels to score the kNN probe with", expected="labelled samples")
-    logits, labels = found.logits[known], found.labels[known]
+    knn, linear = (
+        float((each.logits[known].argmax(axis=1) == labels[known]).mean())
+        for each in (found.knn, found.linear)
+    )
     return Scores(
-        loss=log_loss(logits, labels),
-        score=float((logits.argmax(axis=1) == labels).mean()),
-        n=len(labels),
+        loss=log_loss(found.knn.logits[known], labels[known]),
+        score=knn,
+        n=int(known.sum()),
         name="knn_accuracy",
+        also={"linear_accuracy": linear},
     )

@@ -8,12 +8,19 @@ from dataclasses import replace
 from residua.batch import Split
 from residua.data.dataset import Dataset
 from residua.errors import NetworkError, NonFiniteError
-from residua.evaluation.results import Evaluation, Predictions
+from residua.evaluation.results import Evaluation
 from residua.evaluation.scores import MultilabelScores, RegressionScores, SequenceScores
 from residua.evaluation.scores import Scores as Evaluated
 from residua.evaluation.scoring import score
 from residua.networks.network import Network
-from residua.run.probe import MOST_IN_BANK, bank_rows, can_probe, knn_answers, knn_scores
+from residua.run.probe import (
+    MOST_IN_BANK,
+    Answers,
+    bank_rows,
+    can_probe,
+    probe_answers,
+    probe_scores,
+)
 from residua.run.session import Session
 from residua.training.meter import Scores
 
@@ -41,7 +48,7 @@ def _unmeasured(network: Network) -> None:
 
 
 class Probing:
-    """Pre-training is measured by a kNN probe, where some samples have labels to ask.
+    """Pre-training is measured by a kNN and a linear probe, where some samples have labels to ask.
 
     Args:
         session: Of a pre-training.
@@ -62,13 +69,13 @@ class Probing:
         return Probing(session, measured) if measured and can_probe(measured) else None
 
     def __call__(self, network: Network) -> Scores:
-        return knn_scores(self.answers(network))
+        return probe_scores(self.answers(network))
 
-    def answers(self, network: Network) -> Predictions:
-        """The probe's for the validation split."""
+    def answers(self, network: Network) -> Answers:
+        """The probes' for the validation split."""
         session = self._session
         try:
-            return knn_answers(
+            return probe_answers(
                 network,
                 (item.batch for item in self._bank.evaluation(self._bank.batch_size)),
                 (item.batch for item in self._queries.evaluation(self._queries.batch_size)),

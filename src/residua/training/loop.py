@@ -273,7 +273,7 @@ class Trainer:
                 seconds=seconds,
                 samples_per_second=train.n / max(seconds, 1e-9),
                 peak_memory_bytes=peak_memory(self.ranks.device),
-                measures=self._measures(),
+                measures=self._measures() | ({} if scores is None else scores.also),
             )
         )
         self.meter.reset()

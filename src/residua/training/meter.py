@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -18,12 +18,14 @@ class Scores:
     Attributes:
         score: More is better; None where it is not defined.
         name: What it is, one of `SCORE_KINDS`.
+        also: What else was measured with it, by name; for a record's measures.
     """
 
     loss: float
     score: float | None
     n: int
     name: str = "accuracy"
+    also: dict[str, float] = field(default_factory=dict[str, float])
 
     @property
     def text(self) -> str:
