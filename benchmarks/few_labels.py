@@ -142,8 +142,9 @@ def outlines() -> Recipe:
 
 
 def speakers() -> Recipe:
-    """As `residua pretrain` sees signals, at a temperature of 4: of a few hundred series many are of
-    one class, and a low one pushes those apart that are most alike (Wang & Liu, CVPR 2021)."""
+    """As `residua pretrain` sees signals, at a temperature of 4: of few hundred series many are of
+    one class, and a low temperature pushes those apart that are most alike (Wang & Liu, CVPR
+    2021)."""
     usual = pretraining(Modality.SIGNAL)
     return replace(usual, pretrain=replace(usual.pretrain, temperature=4.0))
 
