@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,14 @@ def test_what_the_system_refuses_is_one_line(
     shutil.rmtree(copy / "report")
     (copy / "report").write_text("in the way")
     fails(capsys, 1, f"cannot go on|Not a directory|{copy / 'report'}", "report", copy)
+
+
+@pytest.fixture(autouse=True)
+def interruptible() -> Iterator[None]:
+    """A shell that starts the tests in the background has them ignore Ctrl-C."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 def interrupt(*_: object, **__: object) -> None:
