@@ -98,10 +98,15 @@ class SignalPrints:
 def _standardised(values: Signal) -> npt.NDArray[np.float64]:
     """``[c, t]`` of mean 0 and deviation 1; constant channels and those without a value are 0."""
     exact = np.nan_to_num(values.astype(np.float64))
-    peak = np.abs(exact).max(axis=1, keepdims=True)
     centred = exact - exact.mean(axis=1, keepdims=True)
     std = centred.std(axis=1, keepdims=True)
-    return np.where(std > _ROUNDING * peak, centred / np.where(std > 0, std, 1.0), 0.0)
+    return np.where(varies(values)[:, None], centred / np.where(std > 0, std, 1.0), 0.0)
+
+
+def varies(values: Signal) -> npt.NDArray[np.bool_]:
+    """bool ``[c]``: which channels of ``[c, t]`` change by more than rounding; NaN counts as 0."""
+    exact = np.nan_to_num(values.astype(np.float64))
+    return exact.std(axis=1) > _ROUNDING * np.abs(exact).max(axis=1)
 
 
 def area_means(values: npt.NDArray[np.float64], steps: int) -> npt.NDArray[np.float64]:

@@ -51,7 +51,7 @@ class SoundPrints:
     def take(self, raw: Raw, where: str) -> Print:
         wave = self._decoded(raw, where)
         values = wave.values
-        silent = _is_silent(values)
+        silent = is_silent(values)
         return Print(
             digest=digest(f"{values.shape} {wave.rate:g} ", values.tobytes()),
             thumbnail=self._thumbnail(wave, _BANDS, _COLUMNS),
@@ -78,14 +78,15 @@ class SoundPrints:
         mono = mono - mono.mean()
         highest = min(_HIGHEST, self.rate / 2)
         powers = _band_powers(mono, wave.rate, bands, highest)
-        if _is_silent(mono[None]) or not powers.any():
+        if is_silent(mono[None]) or not powers.any():
             return np.zeros(bands * columns, dtype=np.float16)
         logs = np.log(powers + _QUIET * powers.max())
         means = area_means(logs, columns)
         return compact(means - means.mean())
 
 
-def _is_silent(values: npt.NDArray[np.float32]) -> bool:
+def is_silent(values: npt.NDArray[np.float32]) -> bool:
+    """Whether all channels of ``[c, t]`` stay within -80 dB of their means."""
     return bool(np.abs(values - values.mean(axis=1, keepdims=True)).max() < _SILENT)
 
 

@@ -37,6 +37,7 @@ from residua.networks.weights import WeightsCard, load_opened
 from residua.recipes.recipe import Recipe
 from residua.run.checks import check_batches, check_size, check_validation
 from residua.run.expressible import expressible
+from residua.run.flat import name_flat
 from residua.run.learning import learning_method
 from residua.run.opening import Opened, opened
 from residua.run.resolve import resolve
@@ -251,6 +252,14 @@ class Session:
     def batches(self) -> Loader | PairedLoader:
         """What the method learns from."""
         labelled = self.loader(Split.TRAIN)
+        if self.ranks.is_main:
+            name_flat(
+                self.dataset,
+                self.preprocess,
+                self.recipe.data,
+                warn=self.terminal.warn,
+                shortest=self.smallest,
+            )
         if not self.recipe.semi.active:
             return labelled
         ratio = self.recipe.semi.unlabelled_ratio

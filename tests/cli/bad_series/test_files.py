@@ -94,7 +94,10 @@ def test_damaged_lines_are_named_and_the_rest_is_trained_on(
         assert words.split("|")[0] in line
     (unknown,) = (each for each in err.splitlines() if "x_TEST.ts:14" in each)
     assert "class 'c' is not among the training classes: expected one of a, b" in unknown
-    assert len(err.splitlines()) == len(BAD_LINES) + 1
+    (flat,) = (each for each in err.splitlines() if "constant" in each)
+    assert flat.startswith("warning: 1 of ")
+    assert flat.endswith(f"no shape to learn: x_TRAIN.ts:{22 + len(BAD_LINES)}")
+    assert len(err.splitlines()) == len(BAD_LINES) + 2
     summary = json.loads((tmp_path / "run" / "summary.json").read_text())
     assert (summary["train"]["n"], summary["test"]["n"]) == (17, 8)  # the constant one is kept
 
@@ -102,10 +105,14 @@ def test_damaged_lines_are_named_and_the_rest_is_trained_on(
 def test_damaged_clips_are_named_and_the_rest_goes_on(capsys: Capture, tmp_path: Path) -> None:
     data = clips(tmp_path / "sounds")
     wav(data / "a" / "fast.wav", tone(0, 90, 16_000), 16_000)
+    wav(data / "a" / "silent.wav", np.zeros(2400))
     damaged = bad_clips(data)
     code, _, err = call(capsys, *train(data, tmp_path / "run", *WHOLE, "--test-fraction", 0))
     assert code == 0
     lines = err.splitlines()
+    (silent,) = (each for each in lines if "silent" in each)
+    assert silent.startswith("warning: 1 of ")
+    assert silent.endswith("training samples are silent: a/silent.wav")
     for name, reason in damaged.items():
         (line,) = (each for each in lines if name in each)
         assert line.startswith("warning: left out: ")
@@ -114,9 +121,9 @@ def test_damaged_clips_are_named_and_the_rest_goes_on(capsys: Capture, tmp_path:
     assert rates.startswith("warning: rate: the clips differ")
     assert "1 at 16,000 Hz" in rates
     assert "all become 8,000 Hz" in rates
-    assert len(lines) == len(damaged) + 1
+    assert len(lines) == len(damaged) + 2
     summary = json.loads((tmp_path / "run" / "summary.json").read_text())
-    assert summary["train"]["n"] == 17
+    assert summary["train"]["n"] == 18
     code, _, err = call(capsys, *train(data, tmp_path / "strict", "--strict"))
     assert code == 1
     assert err.splitlines()[-1].startswith("residua: ")
