@@ -1,6 +1,7 @@
 """Whole runs that learn from samples without labels: nothing leaks, stopping changes nothing."""
 
 import json
+import re
 import signal
 from dataclasses import replace
 from pathlib import Path
@@ -154,6 +155,10 @@ def test_pretraining_then_training_then_probing(pictures, tmp_path, capsys):
         assert 0 <= json.loads(capsys.readouterr().out)["accuracy"] <= 1
     assert run_command(["evaluate", str(before)]) == 1
     assert "no classifier" in capsys.readouterr().err
+    assert run_command(["report", str(before)]) == 0
+    page = (before / "report/report.html").read_text(encoding="utf-8")
+    linear = summary["validation"]["linear_accuracy"]
+    assert re.search(rf"<dt>Linear probe</dt>\s*<dd>{linear:.1%} of validation</dd>", page)
 
 
 def flat_copy(pictures: Path, flat: Path) -> Path:

@@ -181,6 +181,7 @@ def _facts(
         "Data": recipe.data.path,
         "Task": f"{schema.task.value}, {schema.num_classes} {TARGETS[schema.task]}",
         **_method_row(recipe),
+        **_linear_probe_row(run),
         "Seed": str(training.seed),
         "Epochs": f"{len(records)} of {training.epochs}",
         "Updates": f"{records[-1].step if records else 0:,} of {training.batch_size} samples",
@@ -198,6 +199,13 @@ def _method_row(recipe: Recipe) -> dict[str, str]:
     if recipe.pretrain.active:
         return {"Method": f"pre-training, {recipe.pretrain.pretrain}"}
     return {"Method": f"semi-supervised, {recipe.semi.semi}"} if recipe.semi.active else {}
+
+
+def _linear_probe_row(run: RunFolder) -> dict[str, str]:
+    """What stands beside the kNN accuracy that a pre-training's page leads with."""
+    validation = load_summary(run.summary).get("validation") or {}
+    found = validation.get("linear_accuracy")
+    return {} if found is None else {"Linear probe": f"{found:.1%} of validation"}
 
 
 def origin_rows(origin: Sequence[Origin]) -> dict[str, str]:
