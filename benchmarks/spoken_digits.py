@@ -30,8 +30,8 @@ import tyro
 
 import residua
 from residua.data.readers.folder import open_folder
+from residua.data.readers.grouped import speakers, write_leave_one_out
 from residua.data.readers.kinds import SOUNDS
-from residua.data.readers.leave_one_out import speakers, write_leave_one_out
 from residua.recipes.presets import audio
 from residua.recipes.recipe import Recipe
 from residua.run.run import Run

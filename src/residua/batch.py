@@ -120,6 +120,8 @@ class Batch:
             semi-supervised methods.
         repeats: int64 ``[b]`` how often the sample came before in this epoch (balanced sampling,
             repeated augmentation), so that each time draws differently; None where all are 0.
+        groups: int64 ``[b]``, equal where samples are of one group (patient, speaker); None where
+            the data names none.
     """
 
     inputs: torch.Tensor
@@ -130,6 +132,7 @@ class Batch:
     repeats: torch.Tensor | None = None
     target_lengths: torch.Tensor | None = None
     unlabelled: Batch | None = None
+    groups: torch.Tensor | None = None
 
     def __len__(self) -> int:
         return self.inputs.shape[0]
@@ -150,4 +153,5 @@ class Batch:
             repeats=move(self.repeats),
             target_lengths=move(self.target_lengths),
             unlabelled=None if self.unlabelled is None else self.unlabelled.to(device),
+            groups=move(self.groups),
         )

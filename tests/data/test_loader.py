@@ -245,6 +245,21 @@ def loading() -> list[threading.Thread]:
     return [thread for thread in threading.enumerate() if thread.name in ("prefetch", "decode")]
 
 
+def test_batches_say_of_which_group_their_samples_are(folder, tmp_path):
+    rows = [f"{path},{path.parent.name},{path.stem[0]}" for path in folder.rglob("*.png")]
+    table = tmp_path / "table.csv"
+    table.write_text("\n".join(["path,label,group", *rows]))
+    dataset = open_dataset(config_of(table))
+    names = dict(zip(dataset.table.ids.tolist(), dataset.table.groups, strict=True))
+    loader = Loader(dataset, Split.TRAIN, WHOLE, config_of(table), batch_size=8, seed=0)
+    found = {}
+    for step in loader.epoch(0):
+        for batch in step.parts:
+            for id, group in zip(batch.ids.tolist(), batch.groups.tolist(), strict=True):
+                assert found.setdefault(names[id], group) == group
+    assert len(set(found.values())) == len(found) == 5
+
+
 @pytest.mark.parametrize("data", [{}, STREAMED | {"workers": 0}])
 def test_an_epoch_that_is_left_takes_its_thread_along(folder, data):
     epoch = make(folder, data=data).epoch(0)

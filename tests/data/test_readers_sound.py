@@ -10,8 +10,8 @@ from residua.batch import Modality, Split, Task
 from residua.data.config import DataConfig
 from residua.data.open import open_dataset, open_reader
 from residua.data.readers.folder import open_folder
+from residua.data.readers.grouped import speakers, write_groups, write_leave_one_out
 from residua.data.readers.kinds import SOUNDS
-from residua.data.readers.leave_one_out import speakers, write_leave_one_out
 from residua.data.sound import decode_sound
 from residua.errors import FormatError, LabelError, UnreadableSampleError, UsageError
 
@@ -148,6 +148,19 @@ def test_leaving_a_speaker_out(root: Path) -> None:
         write_leave_one_out(file, reader, names, held_out="eve")
     with pytest.raises(LabelError, match=r"received a/noise\.wav"):
         speakers(["a/noise.wav"])
+
+
+def test_naming_speakers_keeps_the_splits(root: Path, tmp_path: Path) -> None:
+    reader = open_folder(root, SOUNDS)
+    names, file = speakers(reader.table.keys), tmp_path / "speakers.csv"
+    write_groups(file, reader, names)
+    table = open_reader(str(file)).table
+    assert table.groups == names
+    assert table.splits == reader.table.splits
+    assert table.labels.tolist() == reader.table.labels.tolist()
+    assert table.group_numbers is not None
+    assert table.group_numbers.tolist() == [1, 0, 1, 0]
+    assert reader.table.group_numbers is None
 
 
 def test_spoken_digits(shared_data: Path) -> None:

@@ -20,9 +20,10 @@ def cosine(u, v):
     return (u * v).sum() / ((u * u).sum() * (v * v).sum()).sqrt()
 
 
-def by_the_paper(first, second, temperature, decoupled):
-    """Loss of each sample: the mean of those of its two embeddings among all 2 n."""
+def by_the_paper(first, second, temperature, decoupled, groups=None):
+    """Loss of each sample: the mean of those of its two embeddings among all 2 n of its group."""
     n = len(first)
+    groups = groups or [0] * n
     every = [*first, *second]
     losses = []
     for i in range(n):
@@ -32,7 +33,7 @@ def by_the_paper(first, second, temperature, decoupled):
             total = sum(
                 (cosine(every[anchor], every[k]) / temperature).exp()
                 for k in range(2 * n)
-                if k not in left_out
+                if k not in left_out and groups[k % n] == groups[i]
             )
             of_anchors.append(total.log() - cosine(every[anchor], every[positive]) / temperature)
         losses.append(sum(of_anchors) / 2)
@@ -46,10 +47,12 @@ def relative(found, expected):
 
 @pytest.mark.parametrize("decoupled", [False, True])
 @pytest.mark.parametrize("temperature", [0.1, 0.5])
-def test_values_and_gradients_are_the_papers(temperature, decoupled):
+@pytest.mark.parametrize("groups", [None, [7, 3, 7, 3, 7, 3]])
+def test_values_and_gradients_are_the_papers(temperature, decoupled, groups):
     found, expected = views(dtype=torch.float32), views()
-    ours = nt_xent(*found, temperature=temperature, decoupled=decoupled)
-    theirs = by_the_paper(*expected, temperature, decoupled)
+    numbers = None if groups is None else torch.tensor(groups)
+    ours = nt_xent(*found, temperature=temperature, decoupled=decoupled, groups=numbers)
+    theirs = by_the_paper(*expected, temperature, decoupled, groups)
     assert ours.dtype == torch.float32
     assert relative(ours, theirs) < 1e-5
     weights = torch.arange(1.0, 7.0)  # so that each sample's own loss matters
@@ -73,6 +76,21 @@ def test_lightly_agrees(decoupled):
         torch.testing.assert_close(one.grad, two.grad)
 
 
+@pytest.mark.parametrize("decoupled", [False, True])
+def test_a_sample_alone_in_its_group_teaches_nothing(decoupled):
+    first, second = views(n=5)
+    groups = torch.tensor([0, 0, 1, 0, 0])
+    losses = nt_xent(first, second, temperature=0.5, decoupled=decoupled, groups=groups)
+    kept = [0, 1, 3, 4]
+    rest = nt_xent(first[kept], second[kept], temperature=0.5, decoupled=decoupled)
+    torch.testing.assert_close(losses[kept], rest)
+    assert losses[2] == 0
+    losses.sum().backward()
+    for each in (first, second):
+        assert each.grad.isfinite().all()
+        assert not each.grad[2].any()
+
+
 def test_anchors_and_rows_that_are_no_samples():
     first, second = views(n=5)
     nothing = torch.zeros(2, 5, dtype=torch.float64)
@@ -86,6 +104,11 @@ def test_anchors_and_rows_that_are_no_samples():
         torch.testing.assert_close(
             part, nt_xent(first, second, temperature=0.5, decoupled=True)[own]
         )
+        # rows of zeros bear the number of a group
+        groups = torch.tensor([0, 1, 0, 0, 1, 0, 0])
+        part = nt_xent(*padded, temperature=0.5, anchors=anchors, valid=valid, groups=groups)
+        grouped = nt_xent(first, second, temperature=0.5, groups=groups[valid == 1])
+        torch.testing.assert_close(part, grouped[own])
 
 
 def test_what_it_does_not_depend_on():

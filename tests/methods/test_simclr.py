@@ -35,6 +35,18 @@ def test_losses_are_those_of_the_projections(decoupled):
     assert not found.correct.requires_grad
 
 
+def test_negatives_of_the_same_group():
+    step, batch = method(negatives="group"), samples(8)
+    groups = torch.tensor([0, 1, 0, 1, 2, 2, 0, 1])
+    found = step(replace(batch, groups=groups), draws(batch))
+    views = [noisy(batch, each).inputs for each in (draws(batch), draws(batch).view(1))]
+    z = [step.projector(step.network(view)) for view in views]
+    torch.testing.assert_close(found.losses, nt_xent(*z, temperature=0.5, groups=groups))
+    assert (found.losses < nt_xent(*z, temperature=0.5)).all()
+    with pytest.raises(UsageError, match=r"which group.*received None"):
+        step(replace(batch, groups=None), draws(batch))
+
+
 def test_it_learns_to_match_views():
     step, data = method(), samples(64)
     some = part(data, slice(32))
@@ -106,10 +118,10 @@ def test_agreement_counts_both_directions():
 
 
 def test_config_decides_the_method():
-    config = PretrainConfig(pretrain="simclr", temperature=0.3, decoupled=True)
+    config = PretrainConfig(pretrain="simclr", temperature=0.3, decoupled=True, negatives="group")
     made = pretrain_method_for(network(), views=(noisy, noisy), config=config)
     assert isinstance(made, SimClr)
-    assert (made.temperature, made.decoupled) == (0.3, True)
+    assert (made.temperature, made.decoupled, made.negatives) == (0.3, True, "group")
     assert [m.out_features for m in made.projector if hasattr(m, "out_features")] == [512, 128]
 
 
@@ -124,6 +136,7 @@ def test_what_cannot_be_learnt_from():
         (classifier, PretrainConfig(pretrain="simclr"), "without classifier"),
         (network(), PretrainConfig(), "no pre-training method"),
         (network(), PretrainConfig(pretrain="simclr", temperature=0), "wrong temperature"),
+        (network(), PretrainConfig(pretrain="byol", negatives="group"), "--method simclr"),
     ):
         with pytest.raises(UsageError, match=message) as caught:
             pretrain_method_for(net, views=(noisy, noisy), config=config)

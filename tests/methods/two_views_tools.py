@@ -28,6 +28,7 @@ def samples(n=32, size=8, seed=0):
         inputs=torch.randn(n, 1, size, size, generator=generator),
         targets=torch.full((n,), -1),
         ids=torch.arange(n),
+        groups=torch.arange(n) % 2,
     )
 
 
@@ -37,7 +38,11 @@ def draws(batch, epoch=0):
 
 def part(batch, rows):
     return replace(
-        batch, inputs=batch.inputs[rows], targets=batch.targets[rows], ids=batch.ids[rows]
+        batch,
+        inputs=batch.inputs[rows],
+        targets=batch.targets[rows],
+        ids=batch.ids[rows],
+        groups=batch.groups[rows],
     )
 
 

@@ -16,11 +16,17 @@ from residua.methods.pretrain import pretrain_method_for
 from residua.training.distributed import joined_ranks
 from residua.training.sync_norm import synchronise_norms
 
+CONFIGS = {
+    "simclr": PretrainConfig(pretrain="simclr", projection=(12, 6)),
+    "simclr-group": PretrainConfig(pretrain="simclr", projection=(12, 6), negatives="group"),
+    "byol": PretrainConfig(pretrain="byol", projection=(12, 6)),
+    "vicreg": PretrainConfig(pretrain="vicreg", projection=(12, 6)),
+}
+
 
 def main(out: str) -> None:
     with joined_ranks("cpu", 1) as ranks:
-        for name in ("simclr", "byol", "vicreg"):
-            config = PretrainConfig(pretrain=name, projection=(12, 6))
+        for name, config in CONFIGS.items():
             torch.manual_seed(1)
             method = pretrain_method_for(network(), views=(noisy, noisy), config=config).double()
             if ranks.world > 1:

@@ -161,6 +161,33 @@ def test_pretraining_then_training_then_probing(pictures, tmp_path, capsys):
     assert re.search(rf"<dt>Linear probe</dt>\s*<dd>{linear:.1%} of validation</dd>", page)
 
 
+def grouped_table(pictures: Path, file: Path, groups: int) -> Path:
+    """A manifest of all pictures, the n-th of group ``n % groups``."""
+    rows = [
+        f"{path},{path.parent.name},{number % groups}"
+        for number, path in enumerate(sorted(pictures.glob("*/*.png")))
+    ]
+    file.write_text("\n".join(["path,label,group", *rows]))
+    return file
+
+
+def test_negatives_of_the_same_group(pictures, tmp_path, capsys):
+    options = ("--negatives", "group", "--batch-size", "16")
+    table = grouped_table(pictures, tmp_path / "speakers.csv", groups=12)
+    for name, extra in (("grouped", options), ("all", ("--batch-size", "16"))):
+        assert run_verb("pretrain", table, tmp_path / name, *extra) == 0
+    assert not same_weights(tmp_path / "grouped", tmp_path / "all")
+    losses = [records(tmp_path / name)[0]["train"]["loss"] for name in ("grouped", "all")]
+    assert losses[0] < losses[1]  # fewer to be told apart from
+    capsys.readouterr()
+    each = grouped_table(pictures, tmp_path / "each.csv", groups=10**6)
+    for data, received in ((pictures, "no groups"), (each, "a group for every sample")):
+        assert run_verb("pretrain", data, tmp_path / "none", *options) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert "--negatives group needs samples of the same group" in line
+        assert f"received {received}" in line
+
+
 def flat_copy(pictures: Path, flat: Path) -> Path:
     flat.mkdir()
     for number, path in enumerate(sorted(pictures.glob("*/*.png"))):

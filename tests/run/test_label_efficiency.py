@@ -171,11 +171,13 @@ def test_what_is_usual_for_the_data_stays_unless_asked_for(tmp_path: Path) -> No
         pretrain=PretrainConfig(pretrain="simclr"),
     )
     asked = replace(sound, pretrain=PretrainConfig(pretrain="simclr", temperature=0.3))
+    decoupled = replace(sound, pretrain=PretrainConfig(pretrain="simclr", decoupled=True))
     found = [
         prepared(Grid(base=each, labels=(1,), arms=arms_named(["ssl"]))).pretraining
-        for each in (sound, asked)
+        for each in (sound, asked, decoupled)
     ]
-    assert [each.pretrain.temperature for each in found] == [0.1, 0.3]
+    assert [each.pretrain.temperature for each in found] == [0.1, 0.3, 0.1]
+    assert [each.pretrain.decoupled for each in found] == [False, False, True]
     assert found[0].sound == contrastive_views("simclr", small=True)[0].sound
 
 

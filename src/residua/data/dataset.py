@@ -62,6 +62,13 @@ class Table:
         """int64 ``[n]`` sample ids, see `residua.batch.Sample`."""
         return np.fromiter((hash64(key) for key in self.keys), dtype=np.int64, count=len(self))
 
+    @cached_property
+    def group_numbers(self) -> npt.NDArray[np.int64] | None:
+        """int64 ``[n]``, the same number for the same group; None without groups."""
+        if self.groups is None:
+            return None
+        return np.unique(np.asarray(self.groups, dtype=np.str_), return_inverse=True)[1]
+
 
 class Reader(Protocol):
     """One file format. Opening it reads names and labels, never all of the contents."""

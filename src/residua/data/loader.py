@@ -223,6 +223,7 @@ class Loader:
         rows = plan.rows[part][found.ok]
         repeats = None if plan.repeats is None else plan.repeats[part][found.ok]
         targets, target_lengths = targets_of(self._table, rows)
+        groups = self._table.group_numbers
         return Batch(
             inputs=found.stack.values,
             targets=self._tensor(targets),
@@ -231,6 +232,7 @@ class Loader:
             lengths=found.stack.lengths,
             repeats=None if repeats is None else self._tensor(repeats),
             target_lengths=None if target_lengths is None else self._tensor(target_lengths),
+            groups=None if groups is None else self._tensor(groups[rows]),
         )
 
     def _tensor(self, values: npt.NDArray[np.generic]) -> torch.Tensor:

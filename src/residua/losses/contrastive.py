@@ -20,6 +20,7 @@ def nt_xent(
     decoupled: bool = False,
     anchors: slice = slice(None),
     valid: Tensor | None = None,
+    groups: Tensor | None = None,
 ) -> Tensor:
     """Normalised, temperature-scaled cross-entropy of each sample, over all other embeddings.
 
@@ -30,6 +31,10 @@ def nt_xent(
     sum leaves the other view of sample i out as well, so that easy positives do not weaken the
     gradient of small batches (Yeh et al., "Decoupled Contrastive Learning", ECCV 2022, equation 6).
 
+    With ``groups`` the embeddings v are those of the sample's own group: what tells groups apart
+    (speakers, patients) is then of no use (Cheng et al., "Subject-Aware Contrastive Learning for
+    Biosignals", 2020, section 2.3). A sample whose group has no other one teaches nothing.
+
     It is computed in float32 or better, whatever the embeddings come in.
 
     Args:
@@ -39,6 +44,7 @@ def nt_xent(
         decoupled: Leave the positive pair out of the denominator.
         anchors: The ``b`` rows whose losses are wanted, where others are there as negatives alone.
         valid: ``[n]`` 1 for samples and 0 for rows that are none; None where all are samples.
+        groups: ``[n]``, equal where samples are of one group; None puts all into one.
 
     Returns:
         ``[b]`` losses in nats; the mean over all n is the paper's loss.
@@ -50,16 +56,21 @@ def nt_xent(
     with torch.autocast(first.device.type, enabled=False):
         one, other = unit_vectors(first), unit_vectors(second)
         itself = torch.eye(len(one), dtype=torch.bool, device=one.device)[anchors]
-        outside = itself.new_zeros(len(one)) if valid is None else valid == 0
-        rivals = (itself | outside) if decoupled else outside.expand_as(itself)
+        outside = torch.zeros_like(itself)
+        if valid is not None:
+            outside = outside | (valid == 0)
+        if groups is not None:
+            outside = outside | (groups[anchors, None] != groups)
+        alone = (itself | outside).all(1, keepdim=True)
         losses: list[Tensor] = []
         for queries, keys in ((one, other), (other, one)):
             same = (queries[anchors] @ queries.T).masked_fill(itself | outside, -torch.inf)
             across = queries[anchors] @ keys.T
             positive = across.masked_fill(~itself, 0).sum(1)
-            others = torch.cat([same, across.masked_fill(rivals, -torch.inf)], 1)
+            rivals = across.masked_fill((itself | outside) if decoupled else outside, -torch.inf)
+            others = torch.cat([same, rivals], 1).masked_fill(alone, 0)  # never -inf alone
             losses.append(torch.logsumexp(others / temperature, 1) - positive / temperature)
-        return (losses[0] + losses[1]) / 2
+        return ((losses[0] + losses[1]) / 2).masked_fill(alone[:, 0], 0)
 
 
 def unit_vectors(rows: Tensor) -> Tensor:

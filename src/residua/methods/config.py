@@ -55,6 +55,9 @@ class SupervisedConfig:
             )
 
 
+Negatives = Literal["all", "group"]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SemiConfig:
     """Learning from unlabelled samples beside labelled ones."""
@@ -105,6 +108,9 @@ class PretrainConfig:
     decoupled: bool = False
     """Leave the positive pair out of simclr's denominator (Yeh et al., "Decoupled Contrastive
     Learning", 2022), which suits small batches."""
+    negatives: Negatives = "all"
+    """What simclr tells a sample apart from: all others, or those of its own group (speaker,
+    patient), so that it does not learn to tell groups apart (Cheng et al., 2020)."""
     teacher_decay: float = 0.99
     """Of byol's teacher at the start; it rises to 1 along a cosine."""
     variance_weight: float = 25.0
@@ -121,6 +127,7 @@ class PretrainConfig:
             ("temperature", self.temperature > 0, "> 0"),
             ("teacher_decay", 0 <= self.teacher_decay < 1, "in [0, 1)"),
             ("variance_weight", self.variance_weight >= 0, ">= 0"),
+            ("negatives", self.negatives == "all" or self.pretrain == "simclr", "--method simclr"),
         ):
             if not holds:
                 raise UsageError(f"wrong {name}", expected=expected, received=getattr(self, name))

@@ -41,6 +41,7 @@ def pretrain_method_for(
                 projection=config.projection or (512, 128),
                 temperature=config.temperature,
                 decoupled=config.decoupled,
+                negatives=config.negatives,
             )
         case "byol":
             return Byol(

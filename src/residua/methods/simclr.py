@@ -9,7 +9,9 @@ from __future__ import annotations
 from torch import Tensor
 
 from residua.batch import Batch
+from residua.errors import UsageError
 from residua.losses.contrastive import nt_xent
+from residua.methods.config import Negatives
 from residua.methods.heads import mlp
 from residua.methods.method import StepOutput
 from residua.methods.two_views import TwoViews
@@ -26,6 +28,7 @@ class SimClr(TwoViews):
         projection: Width of the projector's hidden layer, and d.
         temperature: Of the similarities.
         decoupled: See `residua.losses.contrastive.nt_xent`.
+        negatives: Samples that each is told apart from: all, or those of its own group.
     """
 
     def __init__(
@@ -36,18 +39,21 @@ class SimClr(TwoViews):
         projection: tuple[int, int] = (512, 128),
         temperature: float = 0.5,
         decoupled: bool = False,
+        negatives: Negatives = "all",
     ) -> None:
         super().__init__(network, views=views, width=projection[1])
         self.projector = mlp(network.num_features, *projection)
         self.temperature = temperature
         self.decoupled = decoupled
+        self.negatives = negatives
 
     def project(self, view: Batch) -> Tensor:
         return self.projector(self.network(view.inputs, lengths=view.lengths))
 
     def training_step(self, batch: Batch, draws: Draws) -> StepOutput:
         first, second = self.see(batch, draws)
-        z = self.embeddings(self.project(first), self.project(second))
+        groups = _groups(batch) if self.negatives == "group" else None
+        z = self.embeddings(self.project(first), self.project(second), groups)
         losses = nt_xent(
             z.first,
             z.second,
@@ -55,5 +61,16 @@ class SimClr(TwoViews):
             decoupled=self.decoupled,
             anchors=z.own,
             valid=z.valid,
+            groups=z.groups,
         )
         return self.output(losses, z)
+
+
+def _groups(batch: Batch) -> Tensor:
+    if batch.groups is None:
+        raise UsageError(
+            "nobody says which group a sample is of",
+            expected="Batch.groups, for negatives of the same group",
+            received="None",
+        )
+    return batch.groups

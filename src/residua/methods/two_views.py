@@ -30,12 +30,14 @@ class Embeddings:
         first, second: float32 ``[n, d]`` of all ranks' samples, in the same order.
         own: The ``b`` rows that are this rank's.
         valid: ``[n]`` 1 for samples and 0 for rows that are none; None where all are samples.
+        groups: ``[n]``, equal where samples are of one group; None where nobody asked.
     """
 
     first: Tensor
     second: Tensor
     own: slice
     valid: Tensor | None
+    groups: Tensor | None = None
 
 
 class TwoViews(Method):
@@ -76,12 +78,21 @@ class TwoViews(Method):
         with torch.no_grad(), exact:
             return self.views[0](batch, draws), self.views[1](batch, draws.view(1))
 
-    def embeddings(self, first: Tensor, second: Tensor) -> Embeddings:
-        """Those of all ranks, with gradients, given this rank's ``[b, d]``."""
+    def embeddings(self, first: Tensor, second: Tensor, groups: Tensor | None = None) -> Embeddings:
+        """Those of all ranks, with gradients, given this rank's ``[b, d]``, and ``groups [b]``."""
         both = torch.cat([first, second], 1)
-        found = self._gather(both.to(torch.promote_types(both.dtype, torch.float32)))
-        first, second = found.rows.chunk(2, 1)
-        return Embeddings(first=first, second=second, own=found.own, valid=found.valid)
+        both = both.to(torch.promote_types(both.dtype, torch.float32))
+        if groups is not None:  # exact in float32 up to 16 million groups
+            both = torch.cat([both, groups[:, None].to(both)], 1)
+        found = self._gather(both)
+        first, second = found.rows[:, : 2 * first.shape[1]].chunk(2, 1)
+        return Embeddings(
+            first=first,
+            second=second,
+            own=found.own,
+            valid=found.valid,
+            groups=None if groups is None else found.rows[:, -1].detach(),
+        )
 
     def output(self, losses: Tensor, embeddings: Embeddings) -> StepOutput:
         """The step's results; its embeddings are noted if it learns."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from residua.batch import Split
 from residua.data.choose import usual_length
 from residua.data.dataset import Dataset
@@ -25,6 +27,21 @@ def check_batches(recipe: Recipe, dataset: Dataset, ranks: Ranks) -> None:
         recipe.pretrain, samples=smallest, accumulate=training.accumulate, ranks=ranks.world
     )
     shard(smallest, rank=ranks.rank, world=ranks.world, accumulate=training.accumulate)
+
+
+def check_groups(recipe: Recipe, dataset: Dataset) -> None:
+    """Where a sample is told apart from those of its own group, there must be some."""
+    if recipe.pretrain.negatives == "all":
+        return
+    groups, rows = dataset.table.group_numbers, dataset.rows(Split.TRAIN)
+    if groups is None or len(np.unique(groups[rows])) == len(rows):
+        raise UsageError(
+            "--negatives group needs samples of the same group",
+            expected="a column 'group' (speaker, patient) in the manifest",
+            received="no groups" if groups is None else "a group for every sample",
+            where=dataset.name,
+            fix="Name the groups, or leave the option out",
+        )
 
 
 def check_validation(recipe: Recipe, dataset: Dataset) -> None:

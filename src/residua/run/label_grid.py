@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -140,15 +140,24 @@ def _usual_pretraining(base: Recipe, session: Session) -> Recipe:
             flip=base.augment.flip,
         )
         usual = replace(usual, augment=views.augment)
-    asked = replace(base.pretrain, pretrain=objective)
     # what belongs to other kinds of data says nothing here
     return replace(
         usual,
-        pretrain=usual.pretrain if asked == PretrainConfig(pretrain=objective) else asked,
+        pretrain=_with_asked(usual.pretrain, base.pretrain),
         augment=usual.augment if modality is Modality.IMAGE else AugmentConfig(),
         signal=usual.signal if modality is Modality.SIGNAL else SignalAugmentConfig(),
         sound=usual.sound if modality is Modality.SOUND else SoundAugmentConfig(),
     )
+
+
+def _with_asked(usual: PretrainConfig, asked: PretrainConfig) -> PretrainConfig:
+    """``usual`` with what ``asked`` says other than by default."""
+    given = {
+        field.name: value
+        for field in fields(asked)
+        if (value := getattr(asked, field.name)) != field.default
+    }
+    return replace(usual, **given)
 
 
 def _check_data(grid: Grid, dataset: Dataset) -> None:

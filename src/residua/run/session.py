@@ -35,7 +35,7 @@ from residua.networks.network import Network
 from residua.networks.pretrained.card import Origin
 from residua.networks.weights import WeightsCard, load_opened
 from residua.recipes.recipe import Recipe
-from residua.run.checks import check_batches, check_size, check_validation
+from residua.run.checks import check_batches, check_groups, check_size, check_validation
 from residua.run.expressible import expressible
 from residua.run.flat import name_flat
 from residua.run.learning import learning_method
@@ -122,6 +122,7 @@ class Session:
         if not recipe.pretrain.active:
             recipe = for_task(recipe, with_units(dataset))
         check_batches(recipe, dataset, ranks)
+        check_groups(recipe, dataset)
         check_validation(recipe, dataset)
         start = None if resumed is not None else _opened_start(recipe, terminal)
         if start is not None:
